@@ -1,0 +1,75 @@
+"""Reading fairseq checkpoints of our own and of strangers: restricted loading, one clear line where it fails."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq import tasks
+from fairseq.data import Dictionary
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from omegaconf import DictConfig, OmegaConf
+
+from shared.errors import UserError
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """A fairseq checkpoint's state, memory-mapped on the CPU and read without unrestricted pickle.
+
+    Raises UserError where the file is missing or is not a fairseq checkpoint.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such checkpoint; name a .pt file that fairseq-train wrote")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
+    if not isinstance(state, dict) or "model" not in state or not (state.get("cfg") or state.get("args")):
+        raise UserError(f"{path}: not a fairseq checkpoint (it needs the entries `model` and `cfg`)")
+    return state
+
+
+def checkpoint_config(state: dict[str, Any]) -> DictConfig:
+    """The configuration that a checkpoint was trained with, whichever of fairseq's two forms it has."""
+    if state.get("cfg"):
+        return OmegaConf.create(state["cfg"], flags={"allow_objects": True})
+    return convert_namespace_to_omegaconf(state["args"])
+
+
+def checkpoint_task(path: str, config: DictConfig) -> Any:
+    """The checkpoint's own fairseq task with its dictionaries (no data is read).
+
+    Dictionaries are taken from beside the checkpoint (`dict.*.txt`, as released fairseq models have them), else from
+    the data folder that it was trained on. Raises UserError where neither has them.
+    """
+    beside = Path(path).parent
+    if any(beside.glob("dict.*txt")):
+        config.task.data = str(beside)
+    try:
+        return tasks.setup_task(config.task)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
+            "copy them beside the checkpoint"
+        ) from None
+
+
+def check_same_dictionary(kind: str, teacher: Dictionary | None, student: Dictionary | None) -> None:
+    """Raise UserError unless the two dictionaries agree entry by entry. `kind` is "source" or "target"."""
+    if teacher is None and student is None:
+        return
+    if teacher is None or student is None:
+        raise UserError(f"only one of teacher and student has a {kind} dictionary; they need the same task")
+    for index, (ours, theirs) in enumerate(zip(student.symbols, teacher.symbols, strict=False)):
+        if ours != theirs:
+            raise UserError(
+                f"the teacher's {kind} dictionary differs from the student's: entry {index} is {theirs!r}, not {ours!r}"
+                "; train both on the same data-bin"
+            )
+    if len(teacher) != len(student):
+        raise UserError(
+            f"the teacher's {kind} dictionary has {len(teacher)} entries and the student's {len(student)}; "
+            "train both on the same data-bin"
+        )

@@ -1,0 +1,50 @@
+"""A corpus folder as `python -m nmt_plugin.corpora` built it, seen by those who use it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt_plugin.corpora.card import read_card
+from shared.errors import UserError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where the parts of a corpus are. `sizes` are sentence pairs by split, `sha256` digests of the raw text."""
+
+    folder: Path
+    source_language: str
+    target_language: str
+    sizes: dict[str, int]
+    sha256: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @property
+    def data_bin(self) -> Path:
+        return self.folder / "data-bin"
+
+    @property
+    def sentencepiece_model(self) -> Path:
+        return self.folder / "spm" / "sentencepiece.model"
+
+    def raw_text(self, split: str, language: str) -> list[str]:
+        """Lines of detokenized text. Only a line feed ends a line: other separators may stand inside one."""
+        text = (self.folder / "raw" / f"{split}.{language}").read_text(encoding="utf-8")
+        return text.removesuffix("\n").split("\n")
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """Raises UserError where `folder` is not a whole corpus."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; build it with python -m nmt_plugin.corpora")
+    card = read_card(folder)
+    source, target = card["request"]["pair"].split("-")
+    return Corpus(
+        folder=folder,
+        source_language=source,
+        target_language=target,
+        sizes={split: counts["pairs"] for split, counts in card["splits"].items()},
+        sha256={name: digest for name, digest in card["files"].items() if name.startswith("raw/")},
+    )

@@ -1,0 +1,18 @@
+"""Systematic diffusion: class centroids, the diffusion index eta, class sets S1 and S2, penultimate projection."""
+
+from shared.diffusion.centroids import CentroidAccumulator
+from shared.diffusion.class_sets import ClassSets, explicit_sets, nearest_centroid_sets
+from shared.diffusion.index import NORMALIZATIONS, centroid_distances, diffusion_index
+from shared.diffusion.projection import PenultimateProjection, project_three_classes
+
+__all__ = [
+    "NORMALIZATIONS",
+    "CentroidAccumulator",
+    "ClassSets",
+    "PenultimateProjection",
+    "centroid_distances",
+    "diffusion_index",
+    "explicit_sets",
+    "nearest_centroid_sets",
+    "project_three_classes",
+]

@@ -1,0 +1,86 @@
+"""The diffusion index eta (Chandrasegaran et al. 2022, section 5)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from shared.errors import UserError
+
+NORMALIZATIONS = ("mean_pairwise", "target_mean", "none")
+
+
+def diffusion_index(
+    low: Tensor,
+    high: Tensor,
+    target: int,
+    classes: Sequence[int],
+    *,
+    normalization: str = "mean_pairwise",
+    normalize_over: Sequence[int] | None = None,
+) -> float:
+    """Mean relative change of the distance from `target` to each of `classes` when T rises; a ratio, not percent.
+
+    `eta(T1, T2; pi, S) = 1/|S| * sum_{k in S} [d(c_pi(T2), c_k(T2)) - d(c_pi(T1), c_k(T1))] / d(c_pi(T1), c_k(T1))`.
+    Systematic diffusion is eta < 0 on S1 (similar classes) together with eta > 0 on S2 (dissimilar ones).
+
+    Args:
+        low: [C, d] class centroids of the student distilled at T1.
+        high: [C, d'] class centroids of the student distilled at T2 > T1; d' may differ from d.
+        target: class index pi.
+        classes: the set S, class indices without `target`.
+        normalization: what distances are divided by, separately at T1 and T2 (the paper says "normalized" and no more):
+            `none`; `mean_pairwise`, the mean distance over all pairs of classes that have a centroid; `target_mean`,
+            the mean distance from `target` to the classes `normalize_over`.
+        normalize_over: the classes of `target_mean`, S1 and S2 together; None: every other class that has a centroid.
+
+    Raises UserError for an empty set, an index out of range, `target` inside the set, an unknown normalization, a class
+    without a centroid, or two classes whose centroids coincide at T1.
+    """
+    if low.shape[0] != high.shape[0]:
+        raise UserError(f"the two students have {low.shape[0]} and {high.shape[0]} classes; they must have the same")
+    _check_classes(low.shape[0], target, classes)
+    before = centroid_distances(low, target, normalization, normalize_over)[list(classes)]
+    after = centroid_distances(high, target, normalization, normalize_over)[list(classes)]
+    if not bool(torch.isfinite(before).all() and torch.isfinite(after).all()):
+        raise UserError(f"class {target} or one of {list(classes)} has no examples, so it has no centroid")
+    if bool((before == 0).any()):
+        raise UserError(f"the centroid of class {target} coincides with another of {list(classes)}: eta is undefined")
+    return float(((after - before) / before).mean())
+
+
+def centroid_distances(
+    centroids: Tensor,
+    target: int,
+    normalization: str = "mean_pairwise",
+    normalize_over: Sequence[int] | None = None,
+) -> Tensor:
+    """Normalized Euclidean distance from class `target` to every class: [C], float64 (0 at `target` itself).
+
+    `centroids` is [C, d]; rows of NaN (classes without examples) have distance NaN and do not enter the normalizer.
+    `normalization` and `normalize_over` as in `diffusion_index`.
+    """
+    centroids = centroids.double()
+    distances = torch.linalg.vector_norm(centroids - centroids[target], dim=1)
+    seen = ~distances.isnan()
+    if normalization == "none":
+        return distances
+    if normalization == "mean_pairwise":
+        return distances / torch.pdist(centroids[seen]).mean()
+    if normalization == "target_mean":
+        if normalize_over is not None:
+            return distances / distances[list(normalize_over)].mean()
+        seen[target] = False
+        return distances / distances[seen].mean()
+    raise UserError(f"unknown normalization {normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
+
+
+def _check_classes(num_classes: int, target: int, classes: Sequence[int]) -> None:
+    if not classes:
+        raise UserError("the class set is empty; name at least one class")
+    if outside := [k for k in (target, *classes) if not 0 <= k < num_classes]:
+        raise UserError(f"class indices {outside} are not in 0 to {num_classes - 1}")
+    if target in classes:
+        raise UserError(f"the target class {target} is in its own class set; remove it there")
+    if len(set(classes)) != len(classes):
+        raise UserError(f"the class set {list(classes)} names a class twice")

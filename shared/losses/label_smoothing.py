@@ -1,0 +1,54 @@
+"""Label smoothing as the paper defines it: the target keeps 1 - alpha, and alpha is spread over all K classes."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shared.errors import check_alpha
+from shared.losses.precision import at_least_float32
+
+
+class LabelSmoothingTerms(NamedTuple):
+    """`loss`: the smoothed cross-entropy; `nll`: the plain negative log-likelihood. Both scalar sums, in nats."""
+
+    loss: Tensor
+    nll: Tensor
+
+
+def label_smoothing_loss(logits: Tensor, target: Tensor, alpha: float, *, ignore_index: int = -100) -> Tensor:
+    """Label-smoothed cross-entropy, summed over the targets, in nats.
+
+    `(1 - alpha) * nll + alpha * mean_k(-log p_k)`: cross-entropy against `(1 - alpha) * onehot + alpha / K`
+    (Szegedy et al. 2016, section 7; Chandrasegaran et al. 2022, section 3). It equals
+    `F.cross_entropy(logits, target, label_smoothing=alpha, reduction="sum")`. fairseq's own criterion spreads eps over
+    K - 1 classes instead; the two agree at `eps = alpha * (K - 1) / K`.
+
+    Args:
+        logits: [..., K], any floating dtype; bf16 and fp16 are computed in fp32.
+        target: [...], int64 class indices; rows whose target is `ignore_index` count nothing.
+        alpha: weight of the uniform part, in [0, 1).
+
+    Returns a scalar in fp32 (fp64 for fp64 logits); a zero connected to `logits` where every target is ignored.
+    Raises UserError for an alpha outside [0, 1), ValueError for shapes that do not fit.
+    """
+    return label_smoothing_terms(logits, target, alpha, ignore_index=ignore_index).loss
+
+
+def label_smoothing_terms(
+    logits: Tensor, target: Tensor, alpha: float, *, ignore_index: int = -100
+) -> LabelSmoothingTerms:
+    """`label_smoothing_loss` together with the plain nll, from one log-softmax. Arguments as there."""
+    check_alpha(alpha)
+    if logits.shape[:-1] != target.shape:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} need targets {tuple(logits.shape[:-1])}, got {tuple(target.shape)}"
+        )
+    kept = target != ignore_index
+    log_probs = torch.log_softmax(at_least_float32(logits), dim=-1)
+    gold = target.masked_fill(~kept, 0).unsqueeze(-1)  # any valid index: ignored rows are zeroed below
+    nll = -log_probs.gather(-1, gold).squeeze(-1).masked_fill(~kept, 0.0).sum()
+    if alpha == 0.0:
+        return LabelSmoothingTerms(loss=nll, nll=nll)
+    uniform = -log_probs.mean(dim=-1).masked_fill(~kept, 0.0).sum()
+    return LabelSmoothingTerms(loss=(1.0 - alpha) * nll + alpha * uniform, nll=nll)

@@ -1,0 +1,203 @@
+"""`result.json`: the one record in which every run ends, and from which every table and figure is made.
+
+A record is one of three kinds:
+
+- `model`: one trained network with its test metrics (a teacher, or a student with its teacher's card);
+- `diffusion`: the diffusion indices eta between two students that differ in temperature;
+- `projection`: 2-D penultimate projections of three classes, as numbers, so that a figure can be redrawn.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.decoding import decode, refuse_constant
+from shared.errors import UserError
+from shared.files import write_text
+from shared.provenance import Provenance, RunClock
+
+__all__ = [
+    "Data",
+    "Eta",
+    "Metric",
+    "Model",
+    "Panel",
+    "Provenance",
+    "Result",
+    "RunClock",
+    "finite",
+    "read_result",
+    "read_results",
+    "read_results_by_path",
+    "write_result",
+]
+
+SCHEMA = 1
+FILE_NAME = "result.json"
+KINDS = ("model", "diffusion", "projection")
+TASKS = ("translation", "image-classification")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score: `value` in `unit`, over `count` items (images, sentences or tokens).
+
+    `signature` is the scorer's own description, e.g. sacreBLEU's.
+    """
+
+    value: float
+    unit: str
+    count: int
+    signature: str | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run read. `sizes` maps a split to its number of items, `sha256` a file or split to its digest."""
+
+    name: str
+    sizes: dict[str, int] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained network.
+
+    `alpha` is the label smoothing of its own hard-label loss (None where no hard-label term is used), `temperature`
+    and `kd_weight` are its distillation settings (None for a teacher), `recipe` holds the hyper-parameters that must
+    agree between models that are compared: optimizer, schedule, epochs, batch, augmentation.
+    """
+
+    role: str  # "teacher" or "student"
+    arch: str
+    parameters: int
+    sha256: str
+    seed: int
+    alpha: float | None = None
+    temperature: float | None = None
+    kd_weight: float | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Eta:
+    """One diffusion index (a ratio, not percent) of `target` against the classes `members`.
+
+    `set_name` is "S1" (semantically similar) or "S2" (dissimilar); `chosen_by` says how the set was chosen
+    ("explicit" or "nearest centroids"); `normalization` names the distance's normalization.
+    """
+
+    split: str
+    target: str
+    set_name: str
+    members: list[str]
+    value: float
+    normalization: str
+    chosen_by: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a projection figure: 2-D points of three classes for one student and split.
+
+    `points` maps a class name to its [[x, y], ...]; `centroids` maps it to one [x, y].
+    """
+
+    split: str
+    teacher_alpha: float
+    temperature: float | None
+    points: dict[str, list[list[float]]]
+    centroids: dict[str, list[float]]
+
+    def __post_init__(self) -> None:
+        pairs = [*self.centroids.values(), *(xy for rows in self.points.values() for xy in rows)]
+        if wrong := next((xy for xy in pairs if len(xy) != 2), None):
+            raise UserError(f"a projection point has {len(wrong)} coordinates; it must have 2")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One `result.json`. `name` is unique within a folder of results; `models` and `teacher` hold what it is about:
+    one model for kind `model`, the students (low T first) for `diffusion`, one per panel for `projection`.
+    `teacher` is the teacher's Model card where there is one (for `projection`, panels may differ: None).
+    """
+
+    kind: str
+    task: str
+    name: str
+    data: Data
+    models: list[Model]
+    provenance: Provenance
+    teacher: Model | None = None
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    eta: list[Eta] = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise UserError(f"{self.name}: result schema {self.schema} is not supported; this version reads {SCHEMA}")
+        if self.kind not in KINDS:
+            raise UserError(f"{self.name}: kind {self.kind!r} is not one of {', '.join(KINDS)}")
+        if self.task not in TASKS:
+            raise UserError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
+        wanted = {"model": 1, "diffusion": 2}.get(self.kind, len(self.models))
+        if len(self.models) != wanted:
+            raise UserError(f"{self.name}: kind {self.kind} is about {wanted} models, got {len(self.models)}")
+
+
+def write_result(folder: str | os.PathLike[str], result: Result) -> Path:
+    """Write `folder/result.json` atomically and return its path. Raises ValueError on a NaN or an infinity."""
+    path = Path(folder) / FILE_NAME
+    write_text(path, json.dumps(dataclasses.asdict(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return path
+
+
+def read_result(path: str | os.PathLike[str]) -> Result:
+    """Read one record. Raises UserError that names the file and the field for anything that is not one."""
+    try:
+        raw = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse_constant)
+        result: Result = decode(Result, raw, "result")
+        return result
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such result") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a result.json ({error})") from None
+    except UserError as error:
+        raise UserError(f"{path}: not a result.json of schema {SCHEMA} ({error})") from None
+
+
+def read_results(folder: str | os.PathLike[str]) -> list[Result]:
+    """Every record below `folder`, ordered by name. Raises UserError where there is none or two share a name."""
+    return list(read_results_by_path(folder).values())
+
+
+def read_results_by_path(folder: str | os.PathLike[str]) -> dict[Path, Result]:
+    """As `read_results`, with the path of each record."""
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: not a folder; name one that holds {FILE_NAME} files")
+    paths = sorted(Path(folder).rglob(FILE_NAME))
+    if not paths:
+        raise UserError(f"{folder}: holds no {FILE_NAME}; run scripts/demo.sh, or name the folder of a study")
+    results = {path: read_result(path) for path in paths}
+    by_name: dict[str, Path] = {}
+    for path, result in results.items():
+        if result.name in by_name:
+            raise UserError(f"{path} and {by_name[result.name]} are both named {result.name!r}; remove one")
+        by_name[result.name] = path
+    return dict(sorted(results.items(), key=lambda item: item[1].name))
+
+
+def finite(value: float) -> float:
+    """`value`, or UserError where it is NaN or infinite (a diverged run has no result)."""
+    if not math.isfinite(value):
+        raise UserError(f"a metric is {value}: the run diverged; lower the learning rate or the temperature")
+    return value

@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from shared.diffusion import explicit_sets, nearest_centroid_sets
+from shared.errors import UserError
+
+NAMES = ["cat", "dog", "wolf", "boat"]
+POINTS = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0], [30.0, 40.0]])
+
+
+def test_explicit_sets_take_names_and_indices() -> None:
+    sets = explicit_sets("dog", ["wolf"], ["3"], NAMES)
+    assert (sets.target, sets.s1, sets.s2, sets.chosen_by) == (1, [2], [3], "explicit")
+
+
+def test_s2_is_the_rest_where_it_is_not_named() -> None:
+    assert explicit_sets("dog", ["wolf"], None, NAMES).s2 == [0, 3]
+
+
+def test_nearest_centroids() -> None:
+    sets = nearest_centroid_sets(POINTS, 1, 2)
+    assert (sets.s1, sets.s2, sets.chosen_by) == ([0, 2], [3], "nearest centroids")
+
+
+def test_a_class_without_examples_is_in_neither_set() -> None:
+    points = torch.cat([POINTS, torch.full((1, 2), float("nan"))])
+    sets = nearest_centroid_sets(points, 1, 1)
+    assert (sets.s1, sets.s2) == ([2], [0, 3])
+
+
+@pytest.mark.parametrize(
+    ("target", "s1", "s2", "message"),
+    [
+        ("fox", ["wolf"], None, "unknown class 'fox'.*cat, dog, wolf, boat"),
+        ("dog", [], None, "S1 of dog is empty"),
+        ("dog", ["cat", "wolf", "boat"], None, "S2 of dog is empty"),
+        ("dog", ["wolf"], ["wolf", "cat"], "share wolf"),
+        ("dog", ["dog"], None, "S1 of dog holds dog itself"),
+        ("4", ["dog"], None, "unknown class '4'"),
+    ],
+)
+def test_bad_sets_are_refused(target: str, s1: list[str], s2: list[str] | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        explicit_sets(target, s1, s2, NAMES)
+
+
+@pytest.mark.parametrize("size", [0, 3, 4])
+def test_sizes_that_leave_a_set_empty_are_refused(size: int) -> None:
+    with pytest.raises(UserError, match="it must be 1 to 2"):
+        nearest_centroid_sets(POINTS, 1, size)

@@ -1,0 +1,102 @@
+"""Oracles: values worked by hand on three points, and the definition written out as loops."""
+
+import math
+
+import pytest
+import torch
+
+from shared.diffusion import NORMALIZATIONS, diffusion_index
+from shared.errors import UserError
+
+# Three classes on a line at T1: 0, 3, 4. At T2 class 1 comes nearer (2) and class 2 goes away (8).
+LOW = torch.tensor([[0.0], [3.0], [4.0]])
+HIGH = torch.tensor([[0.0], [2.0], [8.0]])
+
+
+@pytest.mark.parametrize(
+    ("normalization", "similar", "dissimilar"),
+    [
+        ("none", -1 / 3, 1.0),  # 2/3 - 1; 8/4 - 1
+        # pairs at T1: 3, 4, 1 (mean 8/3); at T2: 2, 8, 6 (mean 16/3): scale 1/2
+        ("mean_pairwise", (2 / 3) / 2 - 1, 2 / 2 - 1),
+        # from class 0 at T1: 3, 4 (mean 7/2); at T2: 2, 8 (mean 5): scale 7/10
+        ("target_mean", (2 / 3) * 0.7 - 1, 2 * 0.7 - 1),
+    ],
+)
+def test_three_points_by_hand(normalization: str, similar: float, dissimilar: float) -> None:
+    assert diffusion_index(LOW, HIGH, 0, [1], normalization=normalization) == pytest.approx(similar, abs=1e-12)
+    assert diffusion_index(LOW, HIGH, 0, [2], normalization=normalization) == pytest.approx(dissimilar, abs=1e-12)
+
+
+def test_default_normalization_is_mean_pairwise() -> None:
+    assert diffusion_index(LOW, HIGH, 0, [1]) == diffusion_index(LOW, HIGH, 0, [1], normalization="mean_pairwise")
+
+
+def test_target_mean_over_a_part_of_the_classes() -> None:
+    """Divided by the distance to class 1 alone, class 1 does not move and class 2 goes from 4/3 to 4."""
+    value = diffusion_index(LOW, HIGH, 0, [2], normalization="target_mean", normalize_over=[1])
+    assert value == pytest.approx(4 / (4 / 3) - 1, abs=1e-12)
+
+
+def by_loops(low: torch.Tensor, high: torch.Tensor, target: int, classes: list[int]) -> float:
+    def normalized(points: list[list[float]], k: int) -> float:
+        pairs = [math.dist(a, b) for i, a in enumerate(points) for b in points[:i]]
+        return math.dist(points[target], points[k]) / (sum(pairs) / len(pairs))
+
+    before, after = low.double().tolist(), high.double().tolist()
+    changes = [(normalized(after, k) - normalized(before, k)) / normalized(before, k) for k in classes]
+    return sum(changes) / len(changes)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 64])
+def test_equals_the_definition_by_loops(dim: int) -> None:
+    generator = torch.Generator().manual_seed(dim)
+    low, high = torch.randn(10, dim, generator=generator), torch.randn(10, dim + 1, generator=generator)
+    expected = by_loops(low, high, 4, [1, 7, 9])
+    assert diffusion_index(low, high, 4, [1, 7, 9]) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_no_change_is_zero(normalization: str) -> None:
+    assert diffusion_index(LOW, LOW, 0, [1, 2], normalization=normalization) == 0.0
+
+
+@pytest.mark.parametrize("normalization", ["mean_pairwise", "target_mean"])
+def test_normalized_index_does_not_see_a_change_of_scale(normalization: str) -> None:
+    assert diffusion_index(LOW, 17 * LOW, 1, [0, 2], normalization=normalization) == pytest.approx(0, abs=1e-12)
+    assert diffusion_index(LOW, 17 * LOW, 1, [0, 2], normalization="none") == pytest.approx(16)
+
+
+def test_a_class_without_examples_outside_the_set_does_not_matter() -> None:
+    empty = torch.full((1, 1), float("nan"))
+    low, high = torch.cat([LOW, empty]), torch.cat([HIGH, empty])
+    assert diffusion_index(low, high, 0, [1, 2]) == pytest.approx(diffusion_index(LOW, HIGH, 0, [1, 2]))
+    with pytest.raises(UserError, match="no examples"):
+        diffusion_index(low, high, 0, [3])
+
+
+@pytest.mark.parametrize(
+    ("target", "classes", "message"),
+    [
+        (0, [], "empty"),
+        (0, [0, 1], "its own class set"),
+        (0, [3], "not in 0 to 2"),
+        (5, [1], "not in"),
+        (0, [1, 1], "twice"),
+    ],
+)
+def test_bad_sets_are_refused(target: int, classes: list[int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        diffusion_index(LOW, HIGH, target, classes)
+
+
+def test_unknown_normalization_lists_the_valid_ones() -> None:
+    with pytest.raises(UserError, match="mean_pairwise, target_mean, none"):
+        diffusion_index(LOW, HIGH, 0, [1], normalization="cosine")
+
+
+def test_coinciding_centroids_and_other_class_counts_are_refused() -> None:
+    with pytest.raises(UserError, match="coincides"):
+        diffusion_index(torch.tensor([[1.0], [1.0], [2.0]]), HIGH, 0, [1])
+    with pytest.raises(UserError, match="3 and 2 classes"):
+        diffusion_index(LOW, HIGH[:2], 0, [1])
