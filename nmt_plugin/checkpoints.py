@@ -38,12 +38,16 @@ def checkpoint_config(state: dict[str, Any]) -> DictConfig:
     return convert_namespace_to_omegaconf(state["args"])
 
 
-def checkpoint_task(path: str, config: DictConfig) -> Any:
-    """The checkpoint's own fairseq task with its dictionaries (no data is read).
+def checkpoint_task(path: str, config: DictConfig, student_task: Any) -> Any:
+    """The teacher's own fairseq task with its dictionaries (no data is read).
 
     Dictionaries are taken from beside the checkpoint (`dict.*.txt`, as released fairseq models have them), else from
-    the data folder that it was trained on. Raises UserError where neither has them.
+    the data folder that it was trained on. Languages that fairseq inferred when the teacher was trained are the
+    student's. Raises UserError where neither place has the dictionaries.
     """
+    for language in ("source_lang", "target_lang"):
+        if language in config.task and config.task[language] is None:
+            config.task[language] = student_task.cfg[language]
     beside = Path(path).parent
     if any(beside.glob("dict.*txt")):
         config.task.data = str(beside)

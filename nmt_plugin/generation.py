@@ -28,6 +28,8 @@ def translate(checkpoint: Path, corpus: Corpus, subset: str, search: Search, fol
         *(sys.executable, "-m", "fairseq_cli.generate", str(corpus.data_bin)),
         *("--user-dir", str(Path(__file__).parent), "--path", str(checkpoint), "--gen-subset", subset),
         *("--source-lang", corpus.source_language, "--target-lang", corpus.target_language),
+        # fairseq's default of 8 drops the last batch, the longest sentences, unless its size is a multiple of 8.
+        *("--required-batch-size-multiple", "1"),
         *("--beam", str(search.beam), "--lenpen", str(search.lenpen), "--max-tokens", str(search.max_tokens)),
         *("--bpe", "sentencepiece", "--sentencepiece-model", str(corpus.sentencepiece_model)),
         *("--results-path", str(folder), "--log-format", "simple", "--log-interval", "5"),

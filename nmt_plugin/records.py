@@ -1,5 +1,6 @@
 """What a fairseq checkpoint says of itself, in the terms of `result.json`."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,14 @@ def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:
 
 
 def _recipe(config: DictConfig) -> dict[str, Any]:
-    plain = OmegaConf.to_container(config)
-    assert isinstance(plain, dict)
-    return {
-        f"{group}.{key}": plain[group][key]
-        for group, keys in _RECIPE.items()
-        for key in keys
-        if key in (plain.get(group) or {})
-    }
+    recipe: dict[str, Any] = {}
+    for group, keys in _RECIPE.items():
+        settings = config[group]
+        # fairseq keeps a model that was named by --arch as a Namespace, one that was named in YAML as a config.
+        plain = vars(settings) if isinstance(settings, Namespace) else OmegaConf.to_container(settings)
+        assert isinstance(plain, dict)
+        recipe |= {f"{group}.{key}": plain[key] for key in keys if key in plain}
+    return recipe
 
 
 def _count_parameters(weights: dict[str, Any]) -> int:

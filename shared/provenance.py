@@ -34,7 +34,9 @@ class RunClock:
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
         self._started = time.monotonic()
-        self._command = list(sys.argv if command is None else command)
+        # orig_argv keeps `-m package.module`; the interpreter's folder says nothing to another machine.
+        typed = [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]
+        self._command = typed if command is None else list(command)
 
     def provenance(self, device: str, *, extra_seconds: float = 0.0) -> Provenance:
         """`extra_seconds` adds time spent in an earlier process of the same run (training, before evaluation)."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from fairseq.criterions import register_criterion
 from omegaconf import MISSING
 from torch import Tensor
@@ -60,7 +61,9 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
 
     def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample) -> tuple[Tensor, Log]:
         """As the base class, with `kd_loss` (T^2 * KL, a sum in nats) in the log."""
-        hard, log = super().loss_and_log(logits, target, sample)
+        # At weight 1 the hard-label loss is only logged, so it needs no graph.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.kd_weight < 1.0):
+            hard, log = super().loss_and_log(logits, target, sample)
         if self.kd_weight == 0.0:
             return hard, log
         model, net_output = self.teacher(sample)

@@ -21,7 +21,7 @@ class LiveTeacher:
         config = checkpoint_config(read_checkpoint(checkpoint))
         # A task of its own: building the teacher with the student's would hand the student's validation (BLEU by
         # generation) the teacher's generator.
-        self._task = checkpoint_task(checkpoint, config)
+        self._task = checkpoint_task(checkpoint, config, student_task)
         check_same_dictionary("source", self._task.source_dictionary, student_task.source_dictionary)
         check_same_dictionary("target", self._task.target_dictionary, student_task.target_dictionary)
         self._checkpoint = checkpoint

@@ -17,7 +17,7 @@ class CentroidAccumulator:
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Add `features` [n, dim] (any floating dtype) of classes `labels` [n] (int64, 0 to num_classes - 1).
 
-        Raises ValueError for shapes that do not fit, or a label out of range.
+        Raises ValueError for shapes that do not fit, a label out of range, or a feature that is not finite.
         """
         classes, dim = self._sums.shape
         if features.ndim != 2 or features.shape[1] != dim or labels.shape != features.shape[:1]:
@@ -26,6 +26,8 @@ class CentroidAccumulator:
             )
         if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise ValueError(f"labels must be 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
+        if not bool(features.isfinite().all()):
+            raise ValueError("a feature is NaN or infinite: the model has diverged")
         self._sums = self._sums.to(features.device)
         self._counts = self._counts.to(features.device)
         self._sums.index_add_(0, labels, features.detach().double())

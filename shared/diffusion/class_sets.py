@@ -37,6 +37,8 @@ def explicit_sets(target: str, s1: Sequence[str], s2: Sequence[str] | None, clas
             raise UserError(f"{name} of {target} is empty; name at least one class")
         if target_index in members:
             raise UserError(f"{name} of {target} holds {target} itself; remove it")
+        if len(set(members)) != len(members):
+            raise UserError(f"{name} of {target} names a class twice; remove one")
     return ClassSets(target_index, similar, dissimilar, chosen_by="explicit")
 
 
@@ -44,8 +46,10 @@ def nearest_centroid_sets(centroids: Tensor, target: int, size: int) -> ClassSet
     """S1: the `size` classes whose centroids [C, d] lie nearest to the target's; S2: every other class with a centroid.
 
     Use the LS teacher's centroids, so that the sets do not depend on the students they judge.
-    Raises UserError where `size` leaves S1 or S2 empty.
+    Raises UserError where `size` leaves S1 or S2 empty, or the target has no examples.
     """
+    if not bool(centroids[target].isfinite().all()):
+        raise UserError(f"the target class {target} has no examples, so it has no nearest classes")
     distances = centroid_distances(centroids, target, "none")
     order = [k for k in distances.argsort().tolist() if k != target and not distances[k].isnan()]
     if not 1 <= size < len(order):
@@ -55,8 +59,11 @@ def nearest_centroid_sets(centroids: Tensor, target: int, size: int) -> ClassSet
 
 def class_index(name: str, class_names: Sequence[str]) -> int:
     """Index of a class given by name, or by its index as text. Raises UserError that lists the valid names."""
-    if name in class_names:
+    if (found := list(class_names).count(name)) == 1:
         return list(class_names).index(name)
+    if found > 1:  # ImageNet has two of "crane" and of "maillot"
+        same = [index for index, other in enumerate(class_names) if other == name]
+        raise UserError(f"{found} classes are called {name!r}; name the one you mean by its index: {same}")
     if name.isdecimal() and int(name) < len(class_names):
         return int(name)
     shown = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")

@@ -31,7 +31,8 @@ def diffusion_index(
         classes: the set S, class indices without `target`.
         normalization: what distances are divided by, separately at T1 and T2 (the paper says "normalized" and no more):
             `none`; `mean_pairwise`, the mean distance over all pairs of classes that have a centroid; `target_mean`,
-            the mean distance from `target` to the classes `normalize_over`.
+            the mean distance from `target` to the classes `normalize_over`. Mind that the latter makes the mean change
+            over S1 and S2 nearly 0, so that opposite signs on the two say little.
         normalize_over: the classes of `target_mean`, S1 and S2 together; None: every other class that has a centroid.
 
     Raises UserError for an empty set, an index out of range, `target` inside the set, an unknown normalization, a class
@@ -39,12 +40,17 @@ def diffusion_index(
     """
     if low.shape[0] != high.shape[0]:
         raise UserError(f"the two students have {low.shape[0]} and {high.shape[0]} classes; they must have the same")
-    _check_classes(low.shape[0], target, classes)
+    _check_set("class set", low.shape[0], target, classes)
+    if normalize_over is not None:
+        _check_set("set to normalize over", low.shape[0], target, normalize_over)
+    # Both sides are normalized over the same classes: those that both students have seen.
+    seen = low.isfinite().all(dim=1) & high.isfinite().all(dim=1)
+    if unseen := [k for k in (target, *classes, *(normalize_over or ())) if not seen[k]]:
+        raise UserError(f"classes {unseen} have no examples in one of the students' data, so they have no centroid")
+    low, high = (c.double().masked_fill(~seen.unsqueeze(1), torch.nan) for c in (low, high))
     before = centroid_distances(low, target, normalization, normalize_over)[list(classes)]
     after = centroid_distances(high, target, normalization, normalize_over)[list(classes)]
-    if not bool(torch.isfinite(before).all() and torch.isfinite(after).all()):
-        raise UserError(f"class {target} or one of {list(classes)} has no examples, so it has no centroid")
-    if bool((before == 0).any()):
+    if not bool((before > 0).all() and after.isfinite().all()):
         raise UserError(f"the centroid of class {target} coincides with another of {list(classes)}: eta is undefined")
     return float(((after - before) / before).mean())
 
@@ -75,12 +81,12 @@ def centroid_distances(
     raise UserError(f"unknown normalization {normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
 
 
-def _check_classes(num_classes: int, target: int, classes: Sequence[int]) -> None:
+def _check_set(kind: str, num_classes: int, target: int, classes: Sequence[int]) -> None:
     if not classes:
-        raise UserError("the class set is empty; name at least one class")
+        raise UserError(f"the {kind} is empty; name at least one class")
     if outside := [k for k in (target, *classes) if not 0 <= k < num_classes]:
         raise UserError(f"class indices {outside} are not in 0 to {num_classes - 1}")
     if target in classes:
-        raise UserError(f"the target class {target} is in its own class set; remove it there")
+        raise UserError(f"the target class {target} is in its own {kind}; remove it there")
     if len(set(classes)) != len(classes):
-        raise UserError(f"the class set {list(classes)} names a class twice")
+        raise UserError(f"the {kind} {list(classes)} names a class twice")

@@ -23,8 +23,13 @@ class PenultimateProjection:
         self._axes: Tensor | None = None
 
     def fit(self, features: Tensor) -> "PenultimateProjection":
-        """Fit the PCA on `features` [n, d], n >= 3. Axis signs are fixed: the largest loading is positive."""
+        """Fit the PCA on `features` [n, d], n >= 3. Axis signs are fixed: the largest loading is positive.
+
+        Raises ValueError for fewer points, or features that are not finite.
+        """
         coordinates = self._on_basis(features)
+        if not bool(coordinates.isfinite().all()):
+            raise ValueError("a feature is NaN or infinite: the model has diverged")
         if len(coordinates) < 3:
             raise ValueError(f"PCA needs at least 3 points, got {len(coordinates)}")
         self._mean = coordinates.mean(dim=0)

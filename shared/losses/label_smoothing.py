@@ -29,7 +29,8 @@ def label_smoothing_loss(logits: Tensor, target: Tensor, alpha: float, *, ignore
         target: [...], int64 class indices; rows whose target is `ignore_index` count nothing.
         alpha: weight of the uniform part, in [0, 1).
 
-    Returns a scalar in fp32 (fp64 for fp64 logits); a zero connected to `logits` where every target is ignored.
+    Returns a scalar in fp32 (fp64 for fp64 logits); a zero connected to `logits` where every target is ignored;
+    infinity where alpha > 0 and a logit is -inf, because smoothing puts weight on every class.
     Raises UserError for an alpha outside [0, 1), ValueError for shapes that do not fit.
     """
     return label_smoothing_terms(logits, target, alpha, ignore_index=ignore_index).loss
@@ -45,10 +46,9 @@ def label_smoothing_terms(
             f"logits {tuple(logits.shape)} need targets {tuple(logits.shape[:-1])}, got {tuple(target.shape)}"
         )
     kept = target != ignore_index
-    log_probs = torch.log_softmax(at_least_float32(logits), dim=-1)
-    gold = target.masked_fill(~kept, 0).unsqueeze(-1)  # any valid index: ignored rows are zeroed below
-    nll = -log_probs.gather(-1, gold).squeeze(-1).masked_fill(~kept, 0.0).sum()
+    log_probs = torch.log_softmax(at_least_float32(logits[kept]), dim=-1)
+    nll = -log_probs.gather(-1, target[kept].unsqueeze(-1)).sum()
     if alpha == 0.0:
         return LabelSmoothingTerms(loss=nll, nll=nll)
-    uniform = -log_probs.mean(dim=-1).masked_fill(~kept, 0.0).sum()
+    uniform = -log_probs.mean(dim=-1).sum()
     return LabelSmoothingTerms(loss=(1.0 - alpha) * nll + alpha * uniform, nll=nll)

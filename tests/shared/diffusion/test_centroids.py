@@ -62,10 +62,11 @@ def test_unseen_class_is_nan() -> None:
         (torch.zeros(2, 3), torch.zeros(3, dtype=torch.long)),
         (torch.zeros(2, 3), torch.tensor([0, 2])),
         (torch.zeros(2, 3), torch.tensor([-1, 0])),
+        (torch.full((2, 3), float("nan")), torch.tensor([0, 1])),
     ],
 )
 def test_what_does_not_fit_is_refused(features: torch.Tensor, labels: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"want features|labels must be"):
+    with pytest.raises(ValueError, match=r"want features|labels must be|NaN"):
         CentroidAccumulator(2, 3).update(features, labels)
 
 

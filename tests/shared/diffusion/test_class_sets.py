@@ -36,6 +36,7 @@ def test_a_class_without_examples_is_in_neither_set() -> None:
         ("dog", ["cat", "wolf", "boat"], None, "S2 of dog is empty"),
         ("dog", ["wolf"], ["wolf", "cat"], "share wolf"),
         ("dog", ["dog"], None, "S1 of dog holds dog itself"),
+        ("dog", ["wolf", "wolf"], None, "S1 of dog names a class twice"),
         ("4", ["dog"], None, "unknown class '4'"),
     ],
 )
@@ -48,3 +49,14 @@ def test_bad_sets_are_refused(target: str, s1: list[str], s2: list[str] | None, 
 def test_sizes_that_leave_a_set_empty_are_refused(size: int) -> None:
     with pytest.raises(UserError, match="it must be 1 to 2"):
         nearest_centroid_sets(POINTS, 1, size)
+
+
+def test_a_name_of_two_classes_is_refused() -> None:
+    with pytest.raises(UserError, match=r"2 classes are called 'crane'.*\[0, 2\]"):
+        explicit_sets("crane", ["dog"], None, ["crane", "dog", "crane"])
+
+
+def test_a_target_without_examples_has_no_neighbours() -> None:
+    points = torch.cat([POINTS, torch.full((1, 2), float("nan"))])
+    with pytest.raises(UserError, match="target class 4 has no examples"):
+        nearest_centroid_sets(points, 4, 1)

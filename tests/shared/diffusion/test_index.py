@@ -71,7 +71,7 @@ def test_a_class_without_examples_outside_the_set_does_not_matter() -> None:
     empty = torch.full((1, 1), float("nan"))
     low, high = torch.cat([LOW, empty]), torch.cat([HIGH, empty])
     assert diffusion_index(low, high, 0, [1, 2]) == pytest.approx(diffusion_index(LOW, HIGH, 0, [1, 2]))
-    with pytest.raises(UserError, match="no examples"):
+    with pytest.raises(UserError, match="have no examples"):
         diffusion_index(low, high, 0, [3])
 
 
@@ -90,6 +90,19 @@ def test_bad_sets_are_refused(target: int, classes: list[int], message: str) -> 
         diffusion_index(LOW, HIGH, target, classes)
 
 
+def test_both_sides_are_normalized_over_the_classes_that_both_have_seen() -> None:
+    """A class that only one student has seen must not enter that student's normalizer."""
+    far = torch.tensor([[1000.0]])
+    low, high = torch.cat([LOW, far]), torch.cat([HIGH, torch.full((1, 1), float("nan"))])
+    assert diffusion_index(low, high, 0, [1, 2]) == pytest.approx(diffusion_index(LOW, HIGH, 0, [1, 2]))
+
+
+@pytest.mark.parametrize(("over", "message"), [([], "empty"), ([0, 1], "its own set"), ([9], "not in 0 to 2")])
+def test_bad_sets_to_normalize_over_are_refused(over: list[int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        diffusion_index(LOW, HIGH, 0, [2], normalization="target_mean", normalize_over=over)
+
+
 def test_unknown_normalization_lists_the_valid_ones() -> None:
     with pytest.raises(UserError, match="mean_pairwise, target_mean, none"):
         diffusion_index(LOW, HIGH, 0, [1], normalization="cosine")
@@ -98,5 +111,7 @@ def test_unknown_normalization_lists_the_valid_ones() -> None:
 def test_coinciding_centroids_and_other_class_counts_are_refused() -> None:
     with pytest.raises(UserError, match="coincides"):
         diffusion_index(torch.tensor([[1.0], [1.0], [2.0]]), HIGH, 0, [1])
+    with pytest.raises(UserError, match="coincides"):
+        diffusion_index(torch.ones(3, 1), HIGH, 0, [1])
     with pytest.raises(UserError, match="3 and 2 classes"):
         diffusion_index(LOW, HIGH[:2], 0, [1])

@@ -71,5 +71,7 @@ def test_misuse_is_refused() -> None:
         PenultimateProjection(weight, bias[:2])
     with pytest.raises(ValueError, match="at least 3 points"):
         PenultimateProjection(weight).fit(features[:2])
+    with pytest.raises(ValueError, match="diverged"):
+        PenultimateProjection(weight).fit(torch.full((9, 16), float("nan")))
     with pytest.raises(RuntimeError, match="fit the projection"):
         PenultimateProjection(weight).transform(features)

@@ -34,7 +34,7 @@ def by_definition(student: torch.Tensor, teacher: torch.Tensor, temperature: flo
 @pytest.mark.parametrize("shape", [(1, 2), (3, 47), (31, 123), (4, 5, 17)])
 def test_equals_the_definition(shape: tuple[int, ...], temperature: float) -> None:
     student, teacher = pair(shape)
-    rounding = temperature**2 * 2e-7 * student[..., 0].numel()  # the docstring's bound, in fp32
+    rounding = temperature**2 * 6e-8 * student[..., 0].numel()  # the docstring's bound, in fp32
     assert float(kd_loss(student, teacher, temperature)) == pytest.approx(
         by_definition(student, teacher, temperature), rel=1e-5, abs=rounding
     )
@@ -105,6 +105,29 @@ def test_masked_rows_count_nothing() -> None:
     assert float(kd_loss(student, teacher, 3.0, mask=mask)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_fp32_is_exact_enough_where_models_nearly_agree_at_high_temperature() -> None:
+    """Summing p (log p - log q) alone is 2 % off here: T^2 times the rounding of the normalizers."""
+    generator = torch.Generator().manual_seed(0)
+    teacher = torch.randn(4, 6000, generator=generator)
+    student = teacher + 0.4 * torch.randn(4, 6000, generator=generator)
+    assert float(kd_loss(student, teacher, 64.0)) == pytest.approx(by_definition(student, teacher, 64.0), rel=2e-3)
+
+
+def test_masked_rows_may_hold_anything() -> None:
+    student, teacher = pair((3, 47))
+    student[1], teacher[1] = math.nan, math.inf
+    student.requires_grad_()
+    kd_loss(student, teacher, 2.0, mask=torch.tensor([True, False, True])).backward()
+    assert student.grad is not None
+    assert bool(student.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("mask", [torch.ones(3), torch.ones(2, dtype=torch.bool)])
+def test_a_mask_that_does_not_fit_is_refused(mask: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="want a bool mask"):
+        kd_loss(torch.zeros(3, 4), torch.zeros(3, 4), 1.0, mask=mask)
+
+
 def test_all_masked_is_a_connected_zero() -> None:
     student, teacher = pair((3, 47))
     student.requires_grad_()
@@ -131,7 +154,7 @@ def test_classes_the_teacher_rules_out_count_nothing() -> None:
     loss.backward()
     p = softmax(teacher[:, :4].numpy() / 2)
     q = softmax(student.detach().numpy() / 2)[:, :4]
-    assert float(loss) == pytest.approx(4 * float((p * np.log(p / q)).sum()), rel=1e-9)
+    assert loss.item() == pytest.approx(4 * float((p * np.log(p / q)).sum()), rel=1e-9)
     assert student.grad is not None
     assert bool(student.grad.isfinite().all())
 

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# The main job on real data: what a smoothed teacher and the temperature do to a student, in translation (LibreOffice
+# Help, English to German) and in images (Fashion-MNIST). About 12 minutes on 2 CPU cores after set-up.
+#
+#   bash scripts/demo.sh            run what is missing, then print the table and the report's path
+#   bash scripts/demo.sh --quick    within 3 minutes: fewer updates, weaker numbers (said so in its report)
+#   bash scripts/demo.sh --fresh    forget finished cells and run all of them again
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# ---- settings ------------------------------------------------------------------------------------------------------
+SEED=1
+CORPUS=data/nmt/libreoffice.en-de
+NMT_MODEL=(--arch transformer_iwslt_de_en --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
+  --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
+  --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4 --dropout 0.1)
+NMT_RECIPE=(--optimizer adam --adam-betas '(0.9, 0.98)' --lr 4e-3 --lr-scheduler polynomial_decay --warmup-updates 300
+  --max-tokens 700 --required-batch-size-multiple 1)
+NMT_UPDATES=2200     # 2 epochs
+BEAM=5
+VISION_RECIPE=mini   # vision/conf/recipe/mini.yaml
+RUNS=runs/demo
+NOTE=""
+
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+
+fresh=no
+for argument in "$@"; do
+  case $argument in
+    --quick)
+      RUNS=runs/demo-quick NMT_UPDATES=150 BEAM=1 VISION_RECIPE=quick
+      NOTE="Quick run: every model saw far fewer updates than in the full demo, so the numbers are weak and say little."
+      ;;
+    --fresh) fresh=yes ;;
+    -h | --help) usage; exit 0 ;;
+    *) fail "unknown option $argument; choose --quick, --fresh or --help" ;;
+  esac
+done
+
+bash scripts/setup.sh
+export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
+# Large temporary tensors are kept by the allocator instead of being returned to the system and faulted in again: a third
+# more tokens a second in fairseq on one CPU core.
+export MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
+
+mkdir -p "$RUNS"
+exec 9>"$RUNS.lock"
+flock -n 9 || fail "another demo is running in $RUNS; wait for it to end"
+if [ $fresh = yes ]; then rm -rf "$RUNS"; fi
+mkdir -p "$RUNS/log" "$RUNS/state"
+rm -f "$RUNS"/state/*
+
+# ---- cells: one step each, run once ------------------------------------------------------------------------------------
+# cell LANE NAME DONE COMMAND...: run COMMAND unless the file DONE is there. DONE is made by the command itself, or
+# touched here after it succeeded.
+cell() {
+  local lane=$1 name=$2 done_file=$3 log
+  shift 3
+  log=$RUNS/log/${name//\//-}.log
+  if [ -e "$done_file" ]; then return; fi
+  printf '%s\n%s\n%s\n' "$name" "$log" "$SECONDS" >"$RUNS/state/lane$lane.part"
+  mv "$RUNS/state/lane$lane.part" "$RUNS/state/lane$lane"
+  if ! "$@" >>"$log" 2>&1; then
+    printf '%s failed; the end of %s:\n' "$name" "$log" >"$RUNS/state/failed"
+    tail -n 5 "$log" >>"$RUNS/state/failed"
+    return 1
+  fi
+  if [ ! -e "$done_file" ]; then touch "$done_file"; fi
+  echo "$name" >>"$RUNS/state/done"
+  rm -f "$RUNS/state/lane$lane"
+}
+
+nmt_train() { # NAME CRITERION...
+  local name=$1
+  shift
+  fairseq-train "$CORPUS/data-bin" --user-dir nmt_plugin --source-lang en --target-lang de --save-dir "$RUNS/nmt/$name" \
+    "${NMT_MODEL[@]}" "${NMT_RECIPE[@]}" --max-update "$NMT_UPDATES" --total-num-update "$NMT_UPDATES" --seed "$SEED" \
+    --no-epoch-checkpoints --save-interval-updates 500 --keep-interval-updates 1 --validate-interval-updates 1000000 \
+    --num-workers 0 --log-format simple --log-interval 20 "$@"
+}
+
+nmt_evaluate() { # NAME
+  python -m nmt_plugin.evaluate --model "$RUNS/nmt/$1" --corpus "$CORPUS" --beam "$BEAM" --name "en-de $1"
+}
+
+nmt_student() { # LANE TEMPERATURE
+  local name=student-a0.1-T$2
+  cell "$1" "nmt/$name" "$RUNS/nmt/$name/trained" nmt_train "$name" --criterion word_kd --kd-weight 1 --temperature "$2" \
+    --teacher "$RUNS/nmt/teacher-a0.1/checkpoint_last.pt"
+  cell "$1" "nmt/$name, scores" "$RUNS/nmt/$name/result.json" nmt_evaluate "$name"
+}
+
+vision_train() { # NAME OVERRIDE...
+  local name=$1
+  shift
+  python -m vision.train "output=$RUNS/vision/$name" "name=fashion-mnist $name" "recipe=$VISION_RECIPE" "seed=$SEED" "$@"
+}
+
+vision_half() { # LANE
+  local alpha t student
+  local -a students=()
+  for alpha in 0 0.1; do
+    cell "$1" "vision/teacher-a$alpha" "$RUNS/vision/teacher-a$alpha/result.json" \
+      vision_train "teacher-a$alpha" experiment=fashion_mnist_teacher "alpha=$alpha"
+    for t in 1 3; do
+      student=student-a$alpha-T$t
+      cell "$1" "vision/$student" "$RUNS/vision/$student/result.json" vision_train "$student" \
+        experiment=fashion_mnist_student "temperature=$t" "teacher=$RUNS/vision/teacher-a$alpha/last.safetensors"
+      students+=("$RUNS/vision/$student/last.safetensors")
+    done
+    cell "$1" "vision/diffusion-a$alpha" "$RUNS/vision/diffusion-a$alpha/result.json" \
+      python -m vision.diffusion "output=$RUNS/vision/diffusion-a$alpha" \
+      "low=$RUNS/vision/student-a$alpha-T1/last.safetensors" "high=$RUNS/vision/student-a$alpha-T3/last.safetensors"
+  done
+  cell "$1" vision/projection "$RUNS/vision/projection/result.json" python -m vision.project \
+    "output=$RUNS/vision/projection" "students=[$(IFS=,; echo "${students[*]}")]"
+}
+
+# ---- two lanes, one core each ------------------------------------------------------------------------------------------
+lane1() {
+  set -e
+  cell 1 nmt/corpus "$CORPUS/card.json" python -m nmt_plugin.corpora libreoffice --pair en-de \
+    --source data/libreoffice-help --output "$CORPUS"
+  cell 1 nmt/teacher-a0.1 "$RUNS/nmt/teacher-a0.1/trained" \
+    nmt_train teacher-a0.1 --criterion smoothed_cross_entropy --label-smoothing 0.1
+  nmt_student 1 1
+}
+
+lane2() {
+  set -e
+  vision_half 2
+  while [ ! -e "$RUNS/nmt/teacher-a0.1/trained" ]; do
+    if [ -e "$RUNS/state/failed" ]; then return 1; fi
+    sleep 1
+  done
+  cell 2 "nmt/teacher-a0.1, scores" "$RUNS/nmt/teacher-a0.1/result.json" nmt_evaluate teacher-a0.1
+  nmt_student 2 3
+}
+
+progress_of() { # LANE: what runs in it, for how long, and the last thing it said
+  local -a now
+  mapfile -t now <"$RUNS/state/lane$1" 2>/dev/null || return 0
+  local said
+  said=$(tail -c 4000 "${now[1]}" 2>/dev/null | tr '\r' '\n' | grep -v '^ *$' | tail -n 1 | sed -E 's/^.*(train_inner|valid|INFO) \| //')
+  printf '%-28s %4ss  %.90s\n' "${now[0]}" "$((SECONDS - ${now[2]}))" "$said"
+}
+
+watch_lanes() { # redraw in place on a terminal, one block every 15 s elsewhere
+  local every=15 lines=0 text
+  if [ -t 1 ]; then every=1; fi
+  while kill -0 "$pid1" 2>/dev/null || kill -0 "$pid2" 2>/dev/null; do
+    text=$(printf '[demo %4ss] %s of 18 cells done in this run\n' "$SECONDS" "$(cat "$RUNS/state/done" 2>/dev/null | wc -l)"
+      progress_of 1
+      progress_of 2)
+    if [ -t 1 ] && [ $lines -gt 0 ]; then printf '\033[%sA\033[J' "$lines"; fi
+    printf '%s\n' "$text"
+    lines=$(printf '%s\n' "$text" | wc -l)
+    sleep "$every"
+  done
+}
+
+stop_lanes() { trap - INT TERM EXIT; kill -- "-$pid1" "-$pid2" 2>/dev/null || true; }
+
+set -m # each lane is a process group of its own, so that stopping the demo stops what it started
+lane1 9>&- &
+pid1=$!
+lane2 9>&- &
+pid2=$!
+set +m
+trap 'stop_lanes; echo "stopped; what is finished is kept, and the next call goes on from there" >&2; exit 130' INT TERM
+trap stop_lanes EXIT
+watch_lanes
+status=0
+wait "$pid1" || status=1
+wait "$pid2" || status=1
+trap - INT TERM EXIT
+if [ -e "$RUNS/state/failed" ]; then cat "$RUNS/state/failed" >&2; fi
+[ $status = 0 ] || exit 1
+
+python - "$RUNS" "$NOTE" <<'PY'
+import json, sys
+from shared.files import write_text
+folder, note = sys.argv[1:]
+write_text(f"{folder}/study.json", json.dumps({"title": "lskd demo: does a smoothed teacher distil, and at which T?", "note": note}) + "\n")
+PY
+python -m shared.report "$RUNS"

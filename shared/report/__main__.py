@@ -1,0 +1,67 @@
+"""`python -m shared.report FOLDER`: every result.json below FOLDER to report.md and one self-contained report.html."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.errors import UserError, exit_on_user_error
+from shared.files import atomic_path, write_text
+from shared.results import read_results_by_path
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build the report and print where it is."""
+    options = _parser().parse_args(arguments)
+    with exit_on_user_error():
+        output = options.output or options.folder
+        for path in write_report(options.folder, output, title=options.title, note=options.note):
+            print(path)
+
+
+def write_report(folder: Path, output: Path, *, title: str | None = None, note: str | None = None) -> list[Path]:
+    """Write `report.html`, `report.md` and its figures into `output`; return the paths of the two pages.
+
+    `title` and `note` override those of `folder/study.json`. Raises UserError for a folder without readable results,
+    an output that cannot be written, or a missing matplotlib.
+    """
+    records = read_results_by_path(folder)
+    _check_drawing()
+    from shared.report.build import Study, build_document, read_study
+    from shared.report.html import to_html
+    from shared.report.markdown import FIGURES, to_markdown
+
+    found = read_study(folder)
+    study = Study(title=title or found.title, note=note or found.note)
+    document = build_document(records, folder, study)
+    page, plain = output / "report.html", output / "report.md"
+    try:
+        for picture in document.pictures():
+            with atomic_path(output / FIGURES / f"{picture.name}.png") as beside:
+                picture.figure.savefig(beside, format="png", dpi=160)
+        write_text(plain, to_markdown(document))
+        write_text(page, to_html(document))
+    except OSError as error:
+        raise UserError(f"{output}: cannot write the report there ({error.strerror})") from None
+    return [page, plain]
+
+
+def _check_drawing() -> None:
+    for package in ("matplotlib", "jinja2"):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f"the report needs {package}; install it with: pip install 'lskd[nmt]' or 'lskd[vision]'")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shared.report", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of a study; subfolders are searched")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the report (default: FOLDER)")
+    parser.add_argument("--title", help="the report's title (default: that of FOLDER/study.json)")
+    parser.add_argument("--note", help="what the reader should know first (default: that of FOLDER/study.json)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Records to a document: which sections there are, and in which order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.decoding import decode
+from shared.errors import UserError
+from shared.report.document import Block, Bullets, Caution, Document, Paragraph, Picture, Section, Tables
+from shared.report.eta import eta_groups
+from shared.report.eta_tables import eta_blocks
+from shared.report.grouping import comparable_groups
+from shared.report.projection_figure import draw_projection
+from shared.report.provenance import anchors, other_models, provenance_blocks
+from shared.report.published import published_tables
+from shared.report.score_tables import score_blocks
+from shared.report.summary import headlines
+from shared.report.text import ALPHA, alpha_label, count, listing, temperature_label
+from shared.results import Result
+
+_TASK_TITLES = {"translation": "Translation", "image-classification": "Image classification"}
+_LEAD = (
+    f"This report shows what label smoothing in the teacher (its weight is {ALPHA}) and the temperature of "
+    "distillation (T) did to the students of this study. Every table, figure and sentence is computed from the "
+    "{records} found in the study's folder, and every number links to the record it comes from."
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """`study.json`: a study's own title, and what its reader should know first."""
+
+    title: str | None = None
+    note: str | None = None
+
+
+def read_study(folder: Path) -> Study:
+    """`folder/study.json`, or an empty Study where there is none. Raises UserError for one that is not as above."""
+    path = folder / "study.json"
+    if not path.exists():
+        return Study()
+    try:
+        study: Study = decode(Study, json.loads(path.read_text(encoding="utf-8")), "study")
+    except (json.JSONDecodeError, UnicodeDecodeError, UserError) as error:
+        raise UserError(f'{path}: want {{"title": "...", "note": "..."}} ({error})') from None
+    return study
+
+
+def build_document(records: Mapping[Path, Result], folder: Path, study: Study) -> Document:
+    """The whole report of `records` (by path, ordered by name)."""
+    results = list(records.values())
+    models = comparable_groups(results, "model")
+    pairs = comparable_groups(results, "diffusion")
+    etas = eta_groups(pairs)
+    sections = [Section("In short", _short(headlines(models, etas)))]
+    tasks = {result.task for result in results}
+    for task, title in _TASK_TITLES.items():
+        if blocks := score_blocks(models, task):
+            lines = [Caution(text) for record, text in models.cautions if record.task == task]
+            sections.append(Section(title, [*lines, *blocks]))
+    if etas:
+        sections.append(Section("Diffusion index", eta_blocks(etas, [text for _, text in pairs.cautions])))
+    if pictures := _projections(results):
+        sections.append(Section("Projections of three classes", pictures))
+    if table := other_models(records):
+        sections.append(Section("Other models", [table]))
+    sections.append(Section("What the paper reports", _published(tasks)))
+    sections.append(Section("Where every number comes from", provenance_blocks(records, folder)))
+    date = max(result.provenance.finished for result in results)
+    lead = _LEAD.replace("{records}", count(len(results), "record"))
+    notes = [study.note] if study.note else []
+    return Document(study.title or "Label smoothing and distillation", date, lead, notes, sections, anchors(records))
+
+
+def _short(headline: Sequence[tuple[str, Sequence[str]]]) -> list[Block]:
+    return [Bullets(headline)] if headline else [Paragraph("These records hold nothing that can be compared.")]
+
+
+def _projections(results: Sequence[Result]) -> list[Block]:
+    blocks: list[Block] = []
+    for result in (r for r in results if r.kind == "projection"):
+        columns = dict.fromkeys((p.teacher_alpha, p.temperature) for p in result.panels)
+        shown = listing([f"{alpha_label(alpha)} with {temperature_label(t)}" for alpha, t in columns])
+        classes = listing(list(dict.fromkeys(name for panel in result.panels for name in panel.points)))
+        points = sum(len(rows) for panel in result.panels for rows in panel.points.values())
+        caption = (
+            f"{result.data.name}: penultimate features of {classes}, projected on the plane of their output weights. A "
+            "mark is one image, a star the centroid of its class. Look within a column at how tight a class is and how "
+            "far apart the similar classes lie; each column has its own projection and scale, so compare shapes, not "
+            "lengths, between columns."
+        )
+        alt = f"Scatter plots of {count(points, 'projected image')} of {classes}, in columns {shown}."
+        try:
+            figure = draw_projection(result.panels)
+        except UserError as error:
+            raise UserError(f"{result.name}: {error}") from None
+        blocks.append(Picture(f"projection-{len(blocks) + 1}", caption, alt, figure, wide=len(columns) > 2))
+    return blocks
+
+
+def _published(tasks: set[str]) -> list[Block]:
+    return [
+        Paragraph(
+            "For orientation only: Chandrasegaran et al. (ICML 2022) trained on other and larger data (IWSLT14, "
+            "ImageNet-1K, CUB-200-2011) with one seed, so compare the direction of the effects with "
+            "those above, never the numbers."
+        ),
+        Tables(published_tables(tasks)),
+    ]

@@ -1,0 +1,58 @@
+"""A cell of a score table: observations over seeds, their mean and interval, and paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from shared.report.document import Cell
+from shared.report.text import NO_BREAK, PLUS_MINUS, number, signed
+from shared.stats import MeanInterval, mean_interval
+
+# (teacher seed, student seed; None for a teacher) -> (name of the record, value)
+Observations = Mapping[tuple[int, int | None], tuple[str, float]]
+
+
+def score_cell(observed: Observations, digits: int, *, expected: int = 1) -> Cell:
+    """`15.63`, or `15.63 +- 0.42` over several seeds; linked to every record it comes from.
+
+    A cell of fewer than `expected` seeds says so.
+    """
+    if not observed:
+        return Cell("\N{EN DASH}", title="not run")
+    values = [value for _, value in observed.values()]
+    shown = mean_interval(values)
+    text = number(shown.mean, digits) + interval_text(shown, digits)
+    if shown.n < expected:
+        text += f" (n{NO_BREAK}={NO_BREAK}{shown.n})"
+    return Cell(text, tuple(name for name, _ in observed.values()), title=_full(values))
+
+
+def difference(high: Observations, low: Observations) -> MeanInterval | None:
+    """Mean of `high - low` over the seed pairs that both have; None where they share none."""
+    common = [key for key in high if key in low]
+    return mean_interval([high[key][1] - low[key][1] for key in common]) if common else None
+
+
+def difference_cell(high: Observations, low: Observations, digits: int) -> Cell:
+    """`difference` with its sign, e.g. `-1.11` or `-1.11 +- 0.30`."""
+    shown = difference(high, low)
+    if shown is None:
+        return Cell("\N{EN DASH}", title="no seeds in common")
+    return Cell(signed(shown.mean, digits) + interval_text(shown, digits), title=f"{shown.mean!r}, n = {shown.n}")
+
+
+def interval_text(shown: MeanInterval, digits: int) -> str:
+    if shown.half_width is None:
+        return ""
+    return f"{NO_BREAK}{PLUS_MINUS}{NO_BREAK}{number(shown.half_width, digits)}"
+
+
+def seed_counts(cells: Sequence[Observations]) -> tuple[int, int]:
+    """Fewest and most observations in the cells that have any."""
+    sizes = [len(observed) for observed in cells if observed]
+    return (min(sizes), max(sizes)) if sizes else (0, 0)
+
+
+def _full(values: Sequence[float]) -> str:
+    return ", ".join(repr(v) for v in values) if all(math.isfinite(v) for v in values) else ""

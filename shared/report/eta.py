@@ -1,0 +1,96 @@
+"""The diffusion indices of one group of comparable student pairs, in percent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from shared.report.cells import Observations
+from shared.report.grouping import Group, Sorting
+from shared.report.text import ARROW, NO_BREAK
+
+EXPECTED_SIGN = {"S1": -1, "S2": 1}  # systematic diffusion: similar classes draw near, dissimilar ones move away
+MEANING = {"S1": "similar", "S2": "dissimilar"}
+Column = tuple[float | None, str]  # (teacher's alpha, split)
+
+
+@dataclass(frozen=True, order=True)
+class Line:
+    """One row of the table: a target against one set of classes."""
+
+    target: str
+    set_name: str
+    members: tuple[str, ...]
+    chosen_by: str
+
+
+@dataclass(frozen=True)
+class EtaGroup:
+    """Indices of one data set, student and (T1, T2) under one normalization. Values are percent."""
+
+    group: Group
+    temperatures: tuple[float | None, float | None]
+    normalization: str
+    cells: dict[tuple[Line, Column], dict[tuple[int, int | None], tuple[str, float]]]
+
+    @property
+    def lines(self) -> list[Line]:
+        """In the order of the records, the two sets of a target together."""
+        targets = list(dict.fromkeys(line.target for line, _ in self.cells))
+        return sorted({line for line, _ in self.cells}, key=lambda line: (targets.index(line.target), line))
+
+    @property
+    def columns(self) -> list[Column]:
+        order = {"train": 0, "val": 1, "valid": 1, "test": 2}
+        found = {column for _, column in self.cells}
+        return sorted(found, key=lambda c: (c[0] is None, c[0] or 0.0, order.get(c[1], 3), c[1]))
+
+    @property
+    def alphas(self) -> list[float | None]:
+        return list(dict.fromkeys(alpha for alpha, _ in self.columns))
+
+    def observed(self, line: Line, column: Column) -> Observations:
+        return dict(sorted(self.cells.get((line, column), {}).items(), key=lambda entry: entry[0][0]))
+
+    def agreement(self, column: Column) -> tuple[int, int]:
+        """(target, seed) pairs with both signs as systematic diffusion predicts, and all pairs that have both sets."""
+        signs: dict[tuple[str, object], dict[str, bool]] = defaultdict(dict)
+        for (line, where), seeds in self.cells.items():
+            if where == column and line.set_name in EXPECTED_SIGN:
+                for seed, (_, value) in seeds.items():
+                    agrees = signs[line.target, seed]
+                    right = value * EXPECTED_SIGN[line.set_name] > 0
+                    agrees[line.set_name] = right and agrees.get(line.set_name, True)
+        whole = [sets for sets in signs.values() if len(sets) == len(EXPECTED_SIGN)]
+        return sum(all(sets.values()) for sets in whole), len(whole)
+
+    @property
+    def most_seeds(self) -> int:
+        return max(len(cell) for cell in self.cells.values())
+
+    @property
+    def title(self) -> str:
+        first = self.group.items[0]
+        student = first.student.arch if first.student else ""
+        variant = f" ({'; '.join(self.group.variant)})" if self.group.variant else ""
+        low, high = (("none" if t is None else f"{t:g}") for t in self.temperatures)
+        step = f"T{NO_BREAK}{low}{NO_BREAK}{ARROW}{NO_BREAK}{high}"
+        return f"{first.record.data.name}: teacher {first.teacher.arch}, student {student}, {step}{variant}"
+
+
+def eta_groups(sorting: Sorting) -> list[EtaGroup]:
+    """The groups of `comparable_groups(records, "diffusion")`, further by temperatures and normalization."""
+    groups: list[EtaGroup] = []
+    for group in sorting.groups:
+        parts: dict[tuple[object, ...], EtaGroup] = {}
+        for item in group.items:
+            low, high = item.record.models
+            for eta in item.record.eta:
+                temperatures = (low.temperature, high.temperature)
+                empty = EtaGroup(group, temperatures, eta.normalization, {})
+                part = parts.setdefault((*temperatures, eta.normalization), empty)
+                line = Line(eta.target, eta.set_name, tuple(eta.members), eta.chosen_by)
+                cell = part.cells.setdefault((line, (item.teacher.alpha, eta.split)), {})
+                cell[(item.teacher.seed, low.seed)] = (item.record.name, 100.0 * eta.value)
+        groups += parts.values()
+    return groups

@@ -1,0 +1,91 @@
+"""Tables of the diffusion index, with a check of the signs that systematic diffusion predicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.report.cells import score_cell
+from shared.report.document import Block, Caution, Cell, Heading, Paragraph, Table
+from shared.report.eta import EXPECTED_SIGN, MEANING, Column, EtaGroup, Line
+from shared.report.eta_figure import eta_picture
+from shared.report.text import ALPHA, CONFIDENCE, ETA, NO_BREAK, PLUS_MINUS, SMOOTHED, alpha_label, listing
+from shared.stats import mean_interval
+
+_CHECK, _CROSS = "\N{CHECK MARK}", "\N{MULTIPLICATION X}"
+
+_COUPLED = (
+    "target_mean divides by the mean distance to its classes; where those are S1 and S2 together, that mean is 1 at "
+    "every temperature, so when the distances to S1 shrink, those to S2 must grow. Opposite signs are nearly built "
+    "in: judge by another normalization."
+)
+
+
+def eta_blocks(groups: list[EtaGroup], cautions: list[str]) -> list[Block]:
+    """What eta says, then for each group its cautions, agreement, table and figure."""
+    blocks: list[Block] = [
+        Paragraph(
+            f"The diffusion index {ETA} is the mean relative change, in percent, of the normalized distance between "
+            f"the centroid of a target class and those of a set of classes when the temperature rises from T1 to T2. "
+            f"Systematic diffusion, which the paper predicts for students of a teacher with label smoothing "
+            f"({SMOOTHED}), is {ETA}(S1) < 0 on semantically similar classes together with {ETA}(S2) > 0 on "
+            f"dissimilar ones. No sign is predicted for {ALPHA} = 0."
+        ),
+        *(Caution(text) for text in cautions),
+    ]
+    told: set[str] = set()
+    for index, group in enumerate(groups, start=1):
+        blocks.append(Heading(f"{group.title}; normalization {group.normalization}"))
+        blocks += [Caution(text) for text in group.group.cautions if text not in told]
+        told.update(group.group.cautions)
+        if group.normalization == "target_mean":
+            blocks.append(Caution(_COUPLED))
+        if said := agreement_sentence(group):
+            blocks.append(Paragraph(said))
+        blocks += [eta_table(group), eta_picture(group, f"eta-{index}")]
+    return blocks
+
+
+def eta_table(group: EtaGroup) -> Table:
+    """Rows: target and set with its classes; columns: alpha and split; values in percent, with the sign check."""
+    rows = []
+    for line in group.lines:
+        members = ", ".join(line.members)
+        head = Cell(f"{line.target}, {line.set_name} ({MEANING.get(line.set_name, 'set')})\n{members}")
+        rows.append([head, *(_cell(group, line, column) for column in group.columns)])
+    header = ["Target and set", *(f"{alpha_label(alpha)}, {split}" for alpha, split in group.columns)]
+    chosen = listing(sorted({line.chosen_by for line in group.lines}))
+    note = (
+        f"In percent; distances normalized by {group.normalization}; sets chosen by: {chosen}. {_CHECK} and {_CROSS}: "
+        f"the sign does, or does not, agree with systematic diffusion (shown for {SMOOTHED} only). {_seeds(group)}"
+    )
+    return Table(f"Diffusion index {ETA} (%)", header, rows, note=note)
+
+
+def agreement_sentence(group: EtaGroup) -> str:
+    """`With the LS teacher (alpha = 0.1), ... hold together for 3 of 3 targets on train and 2 of 3 targets on val.`"""
+    what = "targets" if group.most_seeds == 1 else "pairs of target and seed"
+    sentences = []
+    for alpha in (a for a in group.alphas if a):
+        counts = [(split, *group.agreement((a, split))) for a, split in group.columns if a == alpha]
+        if said := [f"{agree} of {total} {what} on {split}" for split, agree, total in counts if total]:
+            sentences.append(
+                f"With the LS teacher ({alpha_label(alpha)}), {ETA}(S1) < 0 and {ETA}(S2) > 0 hold together for "
+                f"{listing(said)}."
+            )
+    return " ".join(sentences)
+
+
+def _cell(group: EtaGroup, line: Line, column: Column) -> Cell:
+    observed = group.observed(line, column)
+    cell = score_cell(observed, 2, expected=group.most_seeds)
+    if not observed or not column[0] or line.set_name not in EXPECTED_SIGN:
+        return cell
+    mean = mean_interval([value for _, value in observed.values()]).mean
+    return replace(cell, text=f"{cell.text}{NO_BREAK}{_CHECK if mean * EXPECTED_SIGN[line.set_name] > 0 else _CROSS}")
+
+
+def _seeds(group: EtaGroup) -> str:
+    most = group.most_seeds
+    if most == 1:
+        return "n = 1 seed, so no interval: read each number as one observation."
+    return f"Mean over up to {most} seeds {PLUS_MINUS} half-width of the {CONFIDENCE} interval."

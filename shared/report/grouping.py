@@ -1,0 +1,205 @@
+"""Which records may stand in one table: everything but the studied quantities (alpha, T) must agree."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.report.text import ALPHA, alpha_label, count, listing
+from shared.results import Model, Result
+
+# Studied, or shown in the table: not part of what must agree. (A model's own `alpha`, `temperature` and `seed` are
+# fields of its card; some trainers repeat them in the recipe.)
+_STUDIED = frozenset({"alpha", "label_smoothing", "temperature", "seed"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One record in a comparison: a teacher (`student` is None), or a student with its teacher."""
+
+    record: Result
+    teacher: Model
+    student: Model | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records that may stand in one table. `variant` tells it from its siblings, `cautions` say why there are any."""
+
+    items: list[Item]
+    variant: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+
+@dataclass
+class Sorting:
+    """The groups of a study, and cautions about single records."""
+
+    groups: list[Group] = field(default_factory=list)
+    cautions: list[tuple[Result, str]] = field(default_factory=list)
+
+
+Settings = Mapping[str, str]
+
+
+def comparable_groups(records: Sequence[Result], kind: str) -> Sorting:
+    """Sort the records of `kind` into groups. Students without a teacher's card belong to no group."""
+    teachers = {r.models[0].sha256: r.models[0] for r in records if r.kind == "model" and r.models[0].role == "teacher"}
+    sorting = Sorting()
+    items = []
+    for record in (r for r in records if r.kind == kind):
+        if item := _item(record, teachers):
+            items.append(item)
+            sorting.cautions += [(record, f"{record.name}: {text}") for text in _doubts(record, teachers)]
+    for siblings in _by(items, lambda i: (i.record.task, i.record.data.name, i.teacher.arch)):
+        for group in _split_by_data(Group(siblings)):
+            for family in _split(group, "teacher", lambda i: _settings(i.teacher)):
+                for matched in _match_seeds(family):
+                    sorting.groups += _split_students(matched)
+    return sorting
+
+
+def _item(record: Result, teachers: Mapping[str, Model]) -> Item | None:
+    model = record.models[0]
+    if record.kind == "model" and model.role == "teacher":
+        return Item(record, teacher=model, student=None)
+    if record.teacher is None:
+        return None
+    # The teacher's own record, where there is one, is better evidence than the card that its student carries.
+    return Item(record, teacher=teachers.get(record.teacher.sha256, record.teacher), student=model)
+
+
+def _doubts(record: Result, teachers: Mapping[str, Model]) -> list[str]:
+    """What does not fit between a record and its teacher's, or between the two students of a diffusion index."""
+    doubts = []
+    if (card := record.teacher) is not None:
+        known = teachers.get(card.sha256)
+        if known is None:
+            doubts.append(
+                f"its teacher ({alpha_label(card.alpha)}, sha256 {card.sha256[:12]}) has no record in this folder, so "
+                "the teacher's own score is missing and its recipe rests on the student's word."
+            )
+        elif known.alpha != card.alpha:
+            doubts.append(
+                f"its card says that its teacher has {alpha_label(card.alpha)}; the teacher's own record says "
+                f"{alpha_label(known.alpha)}, which is used here."
+            )
+    differing = _differing([{**_settings(model), "seed": str(model.seed)} for model in record.models])
+    if record.kind == "diffusion" and differing:
+        doubts.append(f"its two students differ in {listing(differing)} besides temperature.")
+    if record.kind == "diffusion" and not _rising(record):
+        doubts.append("its first student must have the lower temperature, and has not; its signs cannot be read.")
+    return doubts
+
+
+def _rising(record: Result) -> bool:
+    low, high = (model.temperature for model in record.models)
+    return low is not None and high is not None and low < high
+
+
+def _settings(model: Model) -> Settings:
+    recipe = {f"recipe.{k}": json.dumps(v, sort_keys=True) for k, v in model.recipe.items() if k not in _STUDIED}
+    if model.role == "teacher":
+        return recipe
+    return recipe | {"alpha": json.dumps(model.alpha), "kd_weight": json.dumps(model.kd_weight)}
+
+
+def _split_students(group: Group) -> list[Group]:
+    """One group per student architecture and setting; the teachers stand in each."""
+    teachers = [i for i in group.items if i.student is None]
+    students = [i for i in group.items if i.student is not None]
+    if not students:
+        return [group]
+    split: list[Group] = []
+    for siblings in _by(students, lambda i: i.student.arch if i.student else ""):
+        split += _split(
+            dataclasses.replace(group, items=siblings), "student", lambda i: _settings(i.student or i.teacher)
+        )
+    return [dataclasses.replace(g, items=[*teachers, *g.items]) for g in split]
+
+
+def _split(group: Group, what: str, settings: Callable[[Item], Settings]) -> list[Group]:
+    """One group per distinct settings, each with a caution that names the fields that differ."""
+    parts = _by(group.items, lambda i: tuple(sorted(settings(i).items())))
+    differing = _differing([settings(part[0]) for part in parts])
+    if not differing:
+        return [group]
+    caution = (
+        f"These {what}s were trained differently (they differ in {listing(differing)}), so they stand in "
+        f"{len(parts)} separate tables; do not compare across them."
+    )
+    return [_with(group, part, _variant(what, settings(part[0]), differing), caution) for part in parts]
+
+
+def _split_by_data(group: Group) -> list[Group]:
+    """Records whose data of one name have different sizes or digests are kept apart; fields only one names agree."""
+    parts: list[tuple[dict[str, str], list[Item]]] = []
+    differing: set[str] = set()
+    for item in group.items:
+        data = item.record.data
+        facts = {f"sizes.{k}": str(v) for k, v in data.sizes.items()} | {
+            f"sha256.{k}": v for k, v in data.sha256.items()
+        }
+        clashes = [{k for k in facts if k in seen and seen[k] != facts[k]} for seen, _ in parts]
+        differing |= set().union(*clashes)
+        home = next((i for i, clash in enumerate(clashes) if not clash), None)
+        if home is None:
+            parts.append((facts, [item]))
+        else:
+            parts[home][0].update(facts)
+            parts[home][1].append(item)
+    if len(parts) == 1:
+        return [group]
+    caution = (
+        f"These records name the same data but read different data (they differ in {listing(sorted(differing))}), so "
+        f"they stand in {len(parts)} separate tables; do not compare across them."
+    )
+    return [_with(group, part, _variant("data", facts, sorted(differing)), caution) for facts, part in parts]
+
+
+def _match_seeds(group: Group) -> list[Group]:
+    """Columns of one table hold teachers of the same seeds; seeds that not every alpha has get tables of their own."""
+    seeds = defaultdict(set)
+    for item in group.items:
+        seeds[item.teacher.alpha].add(item.teacher.seed)
+    common = set.intersection(*seeds.values())
+    if all(found == common for found in seeds.values()):
+        return [group]
+    have = "; ".join(f"{alpha_label(a)}: {_seeds(s)}" for a, s in sorted(seeds.items(), key=lambda kv: kv[0] or 0.0))
+    caution = f"The teachers differ in seed ({have}); only those whose seed every {ALPHA} has share a table."
+    parts = _by(group.items, lambda i: None if i.teacher.seed in common else str(i.teacher.alpha))
+    return [_with(group, part, _seeds({i.teacher.seed for i in part}), caution) for part in parts]
+
+
+def _seeds(seeds: Iterable[int]) -> str:
+    ordered = sorted(seeds)
+    return ("teacher seed " if len(ordered) == 1 else "teacher seeds ") + listing([str(s) for s in ordered])
+
+
+def _with(group: Group, items: list[Item], variant: str, caution: str) -> Group:
+    return Group(items, (*group.variant, variant), (*group.cautions, caution))
+
+
+def _variant(what: str, settings: Settings, differing: Sequence[str]) -> str:
+    shown = [f"{name.removeprefix('recipe.')} {_short(settings.get(name, 'not recorded'))}" for name in differing[:3]]
+    return f"{what} {', '.join(shown)}" + (f" and {count(len(differing) - 3, 'other field')}" if differing[3:] else "")
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 24 else value[:12] + "..."
+
+
+def _differing(settings: Sequence[Settings]) -> list[str]:
+    names = sorted({name for one in settings for name in one})
+    return [name for name in names if len({one.get(name) for one in settings}) > 1]
+
+
+def _by(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]:
+    """Items in groups of equal key, in order of first appearance."""
+    groups: dict[object, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return list(groups.values())

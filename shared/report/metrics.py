@@ -1,0 +1,80 @@
+"""Names, order and precision of metrics: `last/test/top1` is the last checkpoint's top-1 accuracy on the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.report.text import count
+from shared.results import Metric, Result
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How one metric is shown. Metrics without one are shown by their own name with four significant decimals."""
+
+    label: str
+    digits: int
+    rank: int
+
+
+_SCALES = {
+    "bleu": Scale("BLEU", 2, 0),
+    "top1": Scale("top-1 accuracy", 2, 0),
+    "chrf": Scale("chrF", 2, 1),
+    "top5": Scale("top-5 accuracy", 2, 1),
+    "nll": Scale("negative log-likelihood", 4, 2),
+}
+_CHECKPOINTS = {"": "", "last": "last epoch", "best": "best epoch on validation"}
+_SPLITS = {"test": "test set", "val": "validation set", "valid": "validation set", "train": "training set"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A metric's key in its parts: `checkpoint` is "", "last" or "best"; `split` may be empty."""
+
+    text: str
+    checkpoint: str
+    split: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        *front, name = text.split("/")
+        checkpoint = front.pop(0) if front and front[0] in ("last", "best") else ""
+        return cls(text, checkpoint, "/".join(front), name)
+
+    @property
+    def scale(self) -> Scale:
+        return _SCALES.get(self.name, Scale(self.name, 4, 3))
+
+    @property
+    def label(self) -> str:
+        """`top-1 accuracy, test set, last epoch`."""
+        where = [_SPLITS.get(self.split, self.split), _CHECKPOINTS[self.checkpoint]]
+        return ", ".join([self.scale.label, *(part for part in where if part)])
+
+
+def metric_keys(records: Iterable[Result]) -> list[Key]:
+    """Every metric that any record has: test before other splits, headline scores first, last before best."""
+    keys = {text: Key.parse(text) for record in records for text in record.metrics}
+    order = {"last": 0, "": 0, "best": 1}
+    return sorted(
+        keys.values(), key=lambda k: (k.split != "test", k.split, k.scale.rank, k.name, order[k.checkpoint], k.text)
+    )
+
+
+def unit_label(metric: Metric, key: Key) -> str:
+    """The unit where the label does not say it already: ` (%)`, ` (nats)`."""
+    unit = "%" if metric.unit in ("percent", "%") else metric.unit
+    return "" if not unit or unit.lower().startswith(key.scale.label.lower()) else f" ({unit})"
+
+
+def items_label(metric: Metric, task: str, key: Key) -> str:
+    """`2,004 sentences`: what the score was taken over."""
+    noun = "item"
+    if key.name in ("bleu", "chrf"):
+        noun = "sentence"
+    elif task == "image-classification":
+        noun = "image"
+    return count(metric.count, noun)

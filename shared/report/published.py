@@ -1,0 +1,59 @@
+"""What Chandrasegaran et al. (ICML 2022) report, to hold beside a study's own numbers.
+
+Top-1 / top-5 are those of the authors' repository (their slides print an earlier run that differs by up to 1.2 points);
+BLEU is that of the paper's appendix. Rows are the student's T, columns the student and its teacher's alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shared.report.document import Cell, Table
+from shared.report.text import ALPHA
+
+_VISION_COLUMNS = [
+    f"ResNet-18, {ALPHA} 0",
+    f"ResNet-18, {ALPHA} 0.1",
+    f"ResNet-50, {ALPHA} 0",
+    f"ResNet-50, {ALPHA} 0.1",
+]
+
+_IMAGENET = {
+    "T = 1": ("71.488 / 90.272", "71.666 / 90.364", "76.328 / 92.996", "76.896 / 93.236"),
+    "T = 2": ("71.360 / 90.362", "68.860 / 89.352", "76.180 / 93.072", "76.110 / 93.138"),
+    "T = 3": ("69.674 / 89.698", "67.752 / 88.932", "75.488 / 92.670", "75.790 / 93.006"),
+    "T = 64": ("66.194 / 88.706", "64.362 / 87.698", "74.278 / 92.410", "74.566 / 92.596"),
+}
+_CUB = {
+    "T = 1": ("80.169 / 95.392", "80.946 / 95.312", "82.902 / 96.358", "83.742 / 96.778"),
+    "T = 2": ("80.808 / 95.593", "80.428 / 95.518", "82.534 / 96.427", "83.379 / 96.537"),
+    "T = 3": ("80.785 / 95.674", "78.196 / 95.213", "82.091 / 96.243", "82.142 / 96.427"),
+    "T = 64": ("73.611 / 94.529", "67.161 / 93.062", "79.784 / 95.927", "77.206 / 95.812"),
+}
+_IWSLT = {
+    "teacher": ("26.461", "26.750", "16.718", "16.976"),
+    "T = 1": ("24.914", "25.085", "16.140", "16.197"),
+    "T = 2": ("23.103", "23.421", "14.977", "15.100"),
+    "T = 3": ("21.999", "22.076", "13.826", "14.106"),
+    "T = 64": ("6.564", "6.461", "3.605", "3.590"),
+}
+
+
+def published_tables(tasks: set[str]) -> list[Table]:
+    """The paper's tables for the tasks of a study."""
+    tables = []
+    if "translation" in tasks:
+        columns = [f"En-De, {ALPHA} 0", f"En-De, {ALPHA} 0.1", f"En-Ru, {ALPHA} 0", f"En-Ru, {ALPHA} 0.1"]
+        tables.append(_table("IWSLT, Transformer to Transformer: BLEU", columns, _IWSLT, ""))
+    if "image-classification" in tasks:
+        imagenet = f"Teacher ResNet-50: {ALPHA} 0: 76.132 / 92.862; {ALPHA} 0.1: 76.200 / 93.082."
+        cub = f"Teacher ResNet-50: {ALPHA} 0: 81.584 / 95.927; {ALPHA} 0.1: 82.068 / 96.168."
+        tables.append(_table("ImageNet-1K: top-1 / top-5 (%)", _VISION_COLUMNS, _IMAGENET, imagenet))
+        tables.append(_table("CUB-200-2011: top-1 / top-5 (%)", _VISION_COLUMNS, _CUB, cub))
+    return tables
+
+
+def _table(caption: str, columns: list[str], rows: Mapping[str, Sequence[str]], note: str) -> Table:
+    return Table(
+        caption, ["", *columns], [[Cell(t), *(Cell(score) for score in scores)] for t, scores in rows.items()], note
+    )

@@ -1,0 +1,91 @@
+"""Fixtures for whole commands: real help pages, real corpora, real trainings, in tiny form."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+TINY_MODEL = [
+    *("--arch", "transformer_iwslt_de_en", "--share-all-embeddings"),
+    *("--encoder-layers", "1", "--encoder-embed-dim", "32", "--encoder-ffn-embed-dim", "64"),
+    *("--decoder-layers", "1", "--decoder-embed-dim", "32", "--decoder-ffn-embed-dim", "64"),
+    *("--encoder-attention-heads", "2", "--decoder-attention-heads", "2"),
+]
+TINY_TRAINING = [
+    *("--optimizer", "adam", "--lr", "5e-3", "--max-tokens", "1000", "--max-update", "12", "--seed", "1"),
+    *("--log-format", "json", "--log-interval", "1", "--num-workers", "0", "--no-epoch-checkpoints"),
+]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run a command of this environment from the repository's root; unrestricted torch.load is forbidden in it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+
+    def run_command(
+        *command: object, stdin: str | None = None, cwd: Path = ROOT, timeout: float = 300
+    ) -> "subprocess.CompletedProcess[str]":
+        words = [str(word) for word in command]
+        return subprocess.run(
+            words, input=stdin, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def corpus(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An En-De corpus built from a few of the real help pages (scripts/setup.sh fetches them)."""
+    pages = ROOT / "data" / "libreoffice-help"
+    assert pages.is_dir(), "run scripts/setup.sh first: it fetches the help pages"
+    folder = tmp_path_factory.mktemp("help")
+    for language in ("en-US", "de"):
+        shutil.copytree(
+            pages / language / "text" / "swriter" / "guide", folder / language / "text" / "swriter" / "guide"
+        )
+    corpus = folder / "tiny.en-de"
+    built = run(
+        *(sys.executable, "-m", "nmt_plugin.corpora", "libreoffice", "--pair", "en-de", "--source", folder),
+        *("--output", corpus, "--vocab-size", "500", "--valid-size", "40", "--test-size", "40"),
+    )
+    assert built.returncode == 0, built.stderr
+    return corpus
+
+
+@pytest.fixture(scope="session")
+def train(run: Run, corpus: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`train(save_dir, flag, ...)`: a tiny `fairseq-train` with the plugin."""
+
+    def train_model(save_dir: Path, *flags: object) -> "subprocess.CompletedProcess[str]":
+        return run(
+            *("fairseq-train", corpus / "data-bin", "--user-dir", "nmt_plugin", "--save-dir", save_dir),
+            *(*TINY_MODEL, *TINY_TRAINING, *flags),
+        )
+
+    return train_model
+
+
+@pytest.fixture(scope="session")
+def teacher(train: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a teacher trained with alpha = .1."""
+    folder = tmp_path_factory.mktemp("nmt") / "teacher"
+    trained = train(folder, "--criterion", "smoothed_cross_entropy", "--label-smoothing", "0.1")
+    assert trained.returncode == 0, trained.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def student(train: Callable[..., "subprocess.CompletedProcess[str]"], teacher: Path) -> Path:
+    """Folder of a student distilled from it at T = 3."""
+    folder = teacher.parent / "student"
+    flags = ("--criterion", "word_kd", "--teacher", teacher / "checkpoint_last.pt", "--temperature", "3")
+    trained = train(folder, *flags)
+    assert trained.returncode == 0, trained.stderr
+    return folder

@@ -1,0 +1,176 @@
+"""fairseq's own commands with the plugin, then our evaluation, on real text in tiny form."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+import torch
+
+from shared.results import read_result
+
+pytestmark = pytest.mark.e2e
+
+Command = Callable[..., "CompletedProcess[str]"]
+ALLOWED = [__import__("argparse").Namespace]
+
+
+def state_of(checkpoint: Path) -> dict[str, Any]:
+    with torch.serialization.safe_globals(ALLOWED):
+        return torch.load(checkpoint, weights_only=True)
+
+
+def logged(trained: "CompletedProcess[str]", key: str) -> list[float]:
+    """Values of `key` in the JSON lines of a fairseq log, in order."""
+    output = (trained.stdout + trained.stderr).splitlines()
+    lines = [line[line.index("{") :] for line in output if f'"{key}"' in line]
+    return [float(json.loads(line)[key]) for line in lines]
+
+
+def assert_refused(done: "CompletedProcess[str]", *words: str) -> None:
+    """Exit status 2 with one clear `error:` line as the last thing said, and no traceback."""
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in last
+
+
+def test_training_logs_bits_and_learns(train: Command, teacher: Path, tmp_path: Path) -> None:
+    """A fresh student starts near the uniform distribution: log2(K) bits; its KD loss falls."""
+    flags = ("--criterion", "word_kd", "--teacher", teacher / "checkpoint_last.pt", "--kd-weight", "1")
+    trained = train(tmp_path / "s", *flags)
+    assert trained.returncode == 0, trained.stderr
+    nll, kd = logged(trained, "nll_loss"), logged(trained, "kd_loss")
+    entries = state_of(teacher / "checkpoint_last.pt")["model"]["decoder.embed_tokens.weight"].shape[0]
+    assert abs(nll[0] - torch.log2(torch.tensor(float(entries)))) < 1.5
+    assert kd[-1] < kd[0]
+    assert logged(trained, "valid_kd_loss")
+    assert logged(trained, "ppl")[0] == pytest.approx(2 ** nll[0], rel=0.01)
+
+
+def test_distilling_a_model_from_itself_has_no_loss(train: Command, teacher: Path, tmp_path: Path) -> None:
+    """Student = teacher, T = 3, dropout 0: the KD loss of the first update is 0."""
+    checkpoint = teacher / "checkpoint_last.pt"
+    trained = train(
+        *(tmp_path / "s", "--criterion", "word_kd", "--teacher", checkpoint, "--kd-weight", "1", "--temperature", "3"),
+        *("--finetune-from-model", checkpoint, "--dropout", "0", "--lr", "1e-9"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert max(logged(trained, "kd_loss")) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_student_checkpoint_holds_no_teacher(teacher: Path, student: Path) -> None:
+    """The same architecture has the same entries and the same size, optimizer state included."""
+    ours, theirs = state_of(student / "checkpoint_last.pt"), state_of(teacher / "checkpoint_last.pt")
+    assert list(ours["model"]) == list(theirs["model"])
+    assert not ours.get("criterion")
+    sizes = [(folder / "checkpoint_last.pt").stat().st_size for folder in (student, teacher)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
+
+
+def test_generate_and_interactive_need_no_teacher(run: Command, corpus: Path, student: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "alone.pt"
+    shutil.copy(student / "checkpoint_last.pt", checkpoint)
+    common = ("--user-dir", "nmt_plugin", "--path", checkpoint, "--beam", "2", "--max-len-b", "20")
+    generated = run(
+        *(
+            "fairseq-generate",
+            corpus / "data-bin",
+            "--gen-subset",
+            "test",
+            "--required-batch-size-multiple",
+            "1",
+            *common,
+        )
+    )
+    assert generated.returncode == 0, generated.stderr
+    sentences = (corpus / "raw" / "test.en").read_text().count("\n")
+    assert sum(line.startswith("H-") for line in generated.stdout.splitlines()) == sentences
+    asked = run("fairseq-interactive", corpus / "data-bin", *common, stdin="Open the document\n")
+    assert asked.returncode == 0, asked.stderr
+    assert "H-0" in asked.stdout
+
+
+def test_validate_logs_the_kd_loss(run: Command, corpus: Path, student: Path) -> None:
+    checked = run(
+        *("fairseq-validate", corpus / "data-bin", "--user-dir", "nmt_plugin", "--task", "translation"),
+        *("--path", student / "checkpoint_last.pt", "--max-tokens", "1000", "--log-format", "json"),
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert logged(checked, "valid_kd_loss") or "kd_loss" in checked.stderr
+
+
+def test_hydra_train_composes_and_sweeps(run: Command, corpus: Path, teacher: Path, tmp_path: Path) -> None:
+    trained = run(
+        *("fairseq-hydra-train", "--config-dir", "nmt_plugin/conf", "--config-name", "word_kd", "-m"),
+        *("criterion.temperature=1,3", f"task.data={corpus / 'data-bin'}", "optimization.max_update=2"),
+        *(f"criterion.teacher={teacher / 'checkpoint_last.pt'}", "checkpoint.no_save=true"),
+        *(f"checkpoint.save_dir={tmp_path}", "dataset.max_tokens=1000"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    logs = [path.read_text() for path in sorted(tmp_path.rglob("*.log"))]
+    assert len(logs) == 2
+    for temperature, log in zip((1, 3), logs, strict=True):
+        assert f"'temperature': {temperature}" in log
+        assert "kd_loss" in log
+
+
+def test_evaluation_ends_in_a_record(run: Command, corpus: Path, student: Path, teacher: Path) -> None:
+    scored = run(sys.executable, "-m", "nmt_plugin.evaluate", "--model", student, "--corpus", corpus, "--beam", "2")
+    assert scored.returncode == 0, scored.stderr
+    result = read_result(student / "result.json")
+    (model,) = result.models
+    assert (model.role, model.temperature, model.kd_weight) == ("student", 3.0, 0.9)
+    assert result.teacher is not None
+    assert result.teacher.alpha == 0.1
+    assert result.data.name == "tiny.en-de"
+    metric = result.metrics["last/test/bleu"]
+    assert metric.count == (corpus / "raw" / "test.de").read_text().count("\n")
+    by_sacrebleu = run("sacrebleu", corpus / "raw" / "test.de", "-i", student / "last.test.de", "-b", "-w", "6")
+    assert float(by_sacrebleu.stdout) == pytest.approx(metric.value, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--criterion", "smoothed_cross_entropy", "--label-smoothing", "1.0"), ("alpha", "[0, 1)")),
+        (("--criterion", "word_kd", "--teacher", "missing.pt"), ("missing.pt", "no such checkpoint")),
+        (("--criterion", "word_kd", "--teacher", "README.md"), ("README.md", "not a checkpoint")),
+        (("--criterion", "word_kd", "--teacher", "TEACHER", "--temperature", "0"), ("temperature", "above 0")),
+        (("--criterion", "word_kd", "--teacher", "TEACHER", "--kd-weight", "1.5"), ("kd-weight", "[0, 1]")),
+        (("--criterion", "word_kd", "--teacher", "TEACHER", "--label-smoothing", "-1"), ("alpha", "[0, 1)")),
+    ],
+)
+def test_bad_settings_are_refused_before_training(
+    train: Command, teacher: Path, tmp_path: Path, flags: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    known = {"TEACHER": str(teacher / "checkpoint_last.pt")}
+    done = train(tmp_path / "never", *(known.get(flag, flag) for flag in flags))
+    assert_refused(done, *words)
+    assert not (tmp_path / "never" / "checkpoint_last.pt").exists()
+
+
+def test_dictionaries_that_differ_are_refused(
+    run: Command, train: Command, corpus: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """The teacher's dictionary, found beside its checkpoint, has two entries swapped."""
+    shutil.copy(teacher / "checkpoint_last.pt", tmp_path / "other.pt")
+    for language in ("en", "de"):
+        lines = (corpus / "data-bin" / f"dict.{language}.txt").read_text().splitlines(keepends=True)
+        lines[5], lines[6] = lines[6], lines[5]
+        (tmp_path / f"dict.{language}.txt").write_text("".join(lines))
+    done = train(tmp_path / "never", "--criterion", "word_kd", "--teacher", tmp_path / "other.pt")
+    assert_refused(done, "source dictionary differs", "entry 9")
+
+
+def test_evaluating_what_is_not_there_is_refused(run: Command, corpus: Path, teacher: Path, tmp_path: Path) -> None:
+    evaluate = (sys.executable, "-m", "nmt_plugin.evaluate")
+    assert_refused(run(*evaluate, "--model", tmp_path, "--corpus", corpus), "checkpoint_last.pt")
+    assert_refused(run(*evaluate, "--model", teacher, "--corpus", tmp_path), "card.json")
+    assert_refused(run(*evaluate, "--model", teacher, "--corpus", tmp_path / "none"), "no such folder")

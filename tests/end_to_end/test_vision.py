@@ -1,0 +1,124 @@
+"""Whole commands of `vision`, as a person types them, on scikit-learn's digits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parent.parent.parent
+PYTHON = (sys.executable, "-m")
+TINY = ("data=digits", "model=tiny_resnet", "recipe=tiny", "accelerator=cpu", "threads=1")
+
+
+def succeed(completed):
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
+
+
+def record(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("vision")
+
+
+@pytest.fixture(scope="module")
+def teacher(run, root):
+    out = succeed(run(*PYTHON, "vision.train", *TINY, "alpha=0.1", f"output={root}/teacher"))
+    assert "epoch 20/20" in out
+    return root / "teacher" / "last.safetensors"
+
+
+@pytest.fixture(scope="module")
+def students(run, root, teacher):
+    """Both temperatures by one Hydra sweep, started where its own notes may lie."""
+    output = f"output={root}/student-T${{temperature}}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [*PYTHON, "vision.train", "-m", *TINY, f"teacher={teacher}", "temperature=1,3", output]
+    succeed(subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False))
+    return [root / f"student-T{temperature}" / "last.safetensors" for temperature in ("1", "3")]
+
+
+def test_the_study_from_teacher_to_figure(run, root, teacher, students):
+    low, high = students
+    assert record(teacher.parent)["metrics"]["last/test/top1"]["value"] > 80  # ten digits: chance is 10
+    for student, temperature in zip(students, (1.0, 3.0), strict=True):
+        card = record(student.parent)
+        assert card["models"][0]["temperature"] == temperature
+        assert card["teacher"]["alpha"] == 0.1
+        assert card["metrics"]["last/test/top1"]["value"] > 80
+    out = succeed(
+        run(*PYTHON, "vision.diffusion", "data=digits", f"low={low}", f"high={high}", f"output={root}/diffusion")
+    )
+    assert "normalization mean_pairwise" in out
+    assert len(record(root / "diffusion")["eta"]) == 4
+    succeed(run(*PYTHON, "vision.project", "data=digits", f"students=[{low},{high}]", f"output={root}/projection"))
+    assert len(record(root / "projection")["panels"]) == 4
+    out = succeed(run(*PYTHON, "vision.evaluate", "data=digits", f"checkpoint={low}"))
+    assert "test/top1" in out
+    assert "297 images" in out
+
+
+def test_a_killed_run_continues_to_the_same_result(run, root):
+    settings = (*TINY, "alpha=0.1", "recipe.epochs=30")
+    succeed(run(*PYTHON, "vision.train", *settings, f"output={root}/whole"))
+    command = [*PYTHON, "vision.train", *settings, f"output={root}/killed"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 7/30"):
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    assert not (root / "killed" / "result.json").exists()
+    out = succeed(run(*command))
+    assert "resuming from" in out
+    assert "epoch 1/30" not in out
+    whole, killed = record(root / "whole"), record(root / "killed")
+    assert killed["metrics"] == whole["metrics"]
+    assert killed["models"][0]["sha256"] == whole["models"][0]["sha256"]
+    assert "already finished" in succeed(run(*command))
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "diffusion", "project"])
+def test_help_names_the_groups_and_two_examples(run, command):
+    out = succeed(run(*PYTHON, f"vision.{command}", "--help"))
+    assert out.count(f"python -m vision.{command} ") >= 2
+    assert "data: digits, fashion_mnist" in out
+    if command == "train":
+        assert "experiment: fashion_mnist_student, fashion_mnist_teacher" in out
+
+
+BAD = {
+    "unknown key": (("alhpa=0.1",), "unknown key 'alhpa'; did you mean 'alpha'?"),
+    "unknown option": (("experiment=imagnet",), "fashion_mnist_student fashion_mnist_teacher"),
+    "no number": (("alpha=high",), "alpha: Value 'high'"),
+    "grammar": (("alpha=[",), "cannot read 'alpha=['"),
+    "alpha": (("alpha=1.0",), "must be in [0, 1)"),
+    "temperature": (("teacher=TEACHER", "temperature=0"), "must be a finite number above 0"),
+    "no teacher": (("teacher=nowhere.safetensors", "temperature=1"), "nowhere.safetensors: no such file"),
+    "not an export": (("teacher=CHECKPOINT", "temperature=1"), "not a model export"),
+    "data folder": (("data=fashion_mnist", "data.data_dir=nowhere"), "nowhere is not a folder"),
+    "model name": (("model.name=resnet81",), "timm has no model 'resnet81'"),
+    "other data": (("teacher=TEACHER", "temperature=1", "data.mean=[0.5]"), "mean of"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_gets_one_line_and_status_2(run, root, teacher, overrides, message):
+    names = {"TEACHER": str(teacher), "CHECKPOINT": str(teacher.with_name("last.ckpt"))}
+    words = ["=".join(names.get(part, part) for part in override.split("=", 1)) for override in overrides]
+    completed = run(*PYTHON, "vision.train", *TINY, *words, f"output={root}/bad")
+    assert completed.returncode == 2
+    (line,) = [line for line in completed.stderr.splitlines() if line.strip()]
+    assert line.startswith("error: ")
+    assert message in line
+    assert "epoch" not in completed.stdout
+    assert not (root / "bad" / "last.ckpt").exists()

@@ -1,0 +1,149 @@
+"""Records survive a round trip, and what is no record is refused by the name of its field."""
+
+import dataclasses
+import json
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from shared import provenance
+from shared.errors import UserError
+from shared.results import RunClock, finite, read_result, read_results, read_results_by_path, write_result
+
+
+def test_every_kind_survives_a_round_trip(sample: ModuleType, tmp_path: Path) -> None:
+    records = sample.demo_records()
+    assert {record.kind for record in records} == {"model", "diffusion", "projection"}
+    for index, record in enumerate(records):
+        assert read_result(write_result(tmp_path / str(index), record)) == record
+
+
+def test_file_is_readable_json_with_its_letters_kept(sample: ModuleType, tmp_path: Path) -> None:
+    record = dataclasses.replace(sample.demo_records()[0], name="Käse")
+    text = write_result(tmp_path, record).read_text(encoding="utf-8")
+    assert "Käse" in text
+    assert json.loads(text)["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("metrics", "last/test/top1", "value"), "91", r"metrics\.last/test/top1\.value must be a number, not \"91\""),
+        (("metrics", "last/test/top1", "count"), 1.5, r"count must be a whole number, not 1\.5"),
+        (("models", 0, "seed"), True, r"models\[0\]\.seed must be a whole number, not true"),
+        (("models", 0, "colour"), 1, r"models\[0\] has unknown fields: colour"),
+        (("data",), [], r"data must be an object"),
+        (("models",), [], r"kind model is about 1 models, got 0"),
+        (("kind",), "plot", r"kind 'plot' is not one of model, diffusion, projection"),
+        (("task",), "speech", r"task 'speech' is not one of"),
+        (("schema",), 2, r"schema 2 is not supported"),
+        (("metrics", "last/test/top1", "value"), float("nan"), r"holds NaN"),
+        (("provenance", "command"), "python", r"command must be a list"),
+    ],
+)
+def test_a_wrong_field_is_named(
+    sample: ModuleType, tmp_path: Path, path: tuple[Any, ...], value: Any, message: str
+) -> None:
+    record = sample.model_record("one", sample.teacher(0.1), sample.image_metrics(90.0))
+    file = write_result(tmp_path, record)
+    raw = json.loads(file.read_text())
+    place = raw
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    file.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=message) as caught:
+        read_result(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_field_is_named(sample: ModuleType, tmp_path: Path) -> None:
+    file = write_result(tmp_path, sample.demo_records()[0])
+    raw = json.loads(file.read_text())
+    del raw["provenance"]["device"]
+    file.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=r"result\.provenance lacks device"):
+        read_result(file)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00"])
+def test_what_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(UserError, match="not a result"):
+        read_result(tmp_path / "result.json")
+
+
+def test_a_projection_point_has_two_coordinates(sample: ModuleType) -> None:
+    panel = sample.projection_record().panels[0]
+    with pytest.raises(UserError, match="has 3 coordinates"):
+        dataclasses.replace(panel, centroids={"coat": [1.0, 2.0, 3.0]})
+
+
+def test_nan_is_not_written(sample: ModuleType, tmp_path: Path) -> None:
+    record = sample.model_record("one", sample.teacher(0.1), sample.image_metrics(float("nan")))
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_result(tmp_path, record)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_are_ordered_by_name_and_keep_their_paths(sample: ModuleType, demo: Path) -> None:
+    names = [record.name for record in read_results(demo)]
+    assert names == sorted(record.name for record in sample.demo_records())
+    assert all(read_result(path) == record for path, record in read_results_by_path(demo).items())
+
+
+def test_two_records_of_one_name_are_refused(sample: ModuleType, tmp_path: Path) -> None:
+    record = sample.demo_records()[0]
+    write_result(tmp_path / "a", record)
+    write_result(tmp_path / "b", record)
+    with pytest.raises(UserError, match="are both named"):
+        read_results(tmp_path)
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no result"):
+        read_results(tmp_path)
+    with pytest.raises(UserError, match="not a folder"):
+        read_results(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_diverged_metric_is_refused(value: float) -> None:
+    assert finite(0.5) == 0.5
+    with pytest.raises(UserError, match="diverged"):
+        finite(value)
+
+
+def test_the_clock_tells_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.orig_argv", ["/somewhere/bin/python", "-m", "vision.train", "seed=1"])
+    assert RunClock().provenance("cpu").command == ["python", "-m", "vision.train", "seed=1"]
+    made = RunClock(["python", "-m", "x"]).provenance("cpu", extra_seconds=100.0)
+    assert made.command == ["python", "-m", "x"]
+    assert 100.0 <= made.wall_seconds < 101.0
+    assert made.peak_memory_bytes > 10 * 2**20
+    assert made.versions["python"].startswith("3.")
+    assert "torch" in made.versions
+
+
+def test_commit_of_this_checkout_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A copy installed inside another project's checkout must not report that project's commit."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    made = ["git", *identity, "commit", "-q", "--allow-empty", "--no-verify", "-m", "x"]
+    subprocess.run(made, cwd=tmp_path, check=True)
+    inside = tmp_path / "site-packages" / "shared" / "provenance.py"
+    inside.parent.mkdir(parents=True)
+    monkeypatch.setattr(provenance, "__file__", str(inside))
+    assert provenance.git_commit() is None
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "shared" / "provenance.py"))
+    expected = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert provenance.git_commit() == expected.stdout.strip()
+
+
+def test_commit_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert provenance.git_commit() is None

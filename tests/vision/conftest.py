@@ -1,0 +1,105 @@
+import dataclasses
+import gzip
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import hydra
+import numpy as np
+import pytest
+import torch
+
+from vision import settings as settings_module
+from vision.cli import CONF, typed
+
+
+def compose_settings(command: str, overrides: list[str]) -> Any:
+    kinds = {
+        "train": settings_module.TrainSettings,
+        "evaluate": settings_module.EvaluateSettings,
+        "diffusion": settings_module.DiffusionSettings,
+        "project": settings_module.ProjectSettings,
+    }
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        settings = typed(hydra.compose(command, overrides), kinds[command])
+    settings.check()
+    return settings
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    """The idx format, written from its description: 0 0 8 axes, big-endian sizes, bytes."""
+    header = struct.pack(">BBBB", 0, 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape)
+    path.write_bytes(gzip.compress(header + values.astype(np.uint8).tobytes()))
+
+
+def write_fashion_mnist(folder: Path, train: int = 300, test: int = 60) -> Path:
+    """Ten learnable classes in exactly Fashion-MNIST's format: a bright block whose place tells the class."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = np.random.default_rng(5)
+    for prefix, count in (("train", train), ("t10k", test)):
+        labels = np.arange(count) % 10
+        images = numbers.integers(0, 120, (count, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            row, column = 5 * (label // 4), 7 * (label % 4)
+            image[row : row + 7, column : column + 7] += 130
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[[str, list[str]], Any]:
+    return compose_settings
+
+
+@pytest.fixture(scope="session")
+def idx_writer() -> Callable[[Path, np.ndarray], None]:
+    return write_idx
+
+
+@pytest.fixture(scope="session")
+def make_fashion_mnist() -> Callable[..., Path]:
+    return write_fashion_mnist
+
+
+@pytest.fixture(scope="session")
+def keys_read() -> Iterator[set[tuple[str, str]]]:
+    """(settings class, key) of every key that the package's code reads, outside its own checks, while tests run."""
+    seen: set[tuple[str, str]] = set()
+
+    def spy(self: Any, name: str) -> Any:
+        caller = Path(sys._getframe(1).f_code.co_filename)
+        if caller.is_relative_to(CONF.parent) and caller.name != "settings.py" and not name.startswith("_"):
+            seen.add((type(self).__name__, name))
+        return object.__getattribute__(self, name)
+
+    classes = [kind for kind in vars(settings_module).values() if dataclasses.is_dataclass(kind)]
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in classes:
+            patch.setattr(kind, "__getattribute__", spy, raising=False)
+        yield seen
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory, keys_read: set[tuple[str, str]]) -> SimpleNamespace:
+    """A teacher and its students at T = 1 and 3, trained for real on tiny generated data, in this process."""
+    from vision.train import train
+
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("study")
+    data = write_fashion_mnist(root / "data")
+    common = [
+        f"data.data_dir={data}",
+        *("data.validation_size=60", "model=tiny_resnet", "recipe=quick", "recipe.train_size=200"),
+        *("recipe.batch_size=32", "recipe.epochs=8", "recipe.flip=false", "accelerator=cpu"),
+    ]
+    train(compose_settings("train", [*common, "alpha=0.1", f"output={root}/teacher"]))
+    teacher = root / "teacher" / "last.safetensors"
+    for temperature in (1, 3):
+        student = [f"teacher={teacher}", f"temperature={temperature}", f"output={root}/student-T{temperature}"]
+        train(compose_settings("train", [*common, *student]))
+    low, high = (root / f"student-T{t}" / "last.safetensors" for t in (1, 3))
+    return SimpleNamespace(root=root, data=data, common=common, teacher=teacher, low=low, high=high)

@@ -1,0 +1,73 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vision.distillation import Distillation
+from vision.settings import RecipeSettings
+from vision.teacher import FrozenTeacher
+
+RECIPE = RecipeSettings(2, 4, "sgd", 0.1, 0.9, 1e-4, 0.5, False, None)
+
+
+@pytest.fixture
+def networks():
+    torch.manual_seed(0)
+    return nn.Linear(3, 5), nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 5))
+
+
+def distillation(student, teacher=None, **settings):
+    defaults = {"alpha": 0.0, "teacher": None if teacher is None else FrozenTeacher(teacher)}
+    return Distillation(student, RECIPE, seed=1, **defaults | settings)
+
+
+def test_a_teacher_is_trained_with_label_smoothing(networks):
+    images, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 4])
+    losses = distillation(networks[0], alpha=0.1).losses(images, labels)
+    expected = F.cross_entropy(networks[0](images), labels, label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(losses["loss"], expected)
+
+
+def test_pure_distillation_is_t_squared_kl_to_the_teacher_in_eval_mode(networks):
+    student, teacher = networks
+    images, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 4])
+    losses = distillation(student, teacher, temperature=3.0).losses(images, labels)
+    target = F.softmax(teacher[1](images) / 3, -1)  # without dropout
+    expected = 9 * F.kl_div(F.log_softmax(student(images) / 3, -1), target, reduction="sum")
+    torch.testing.assert_close(losses["loss"], expected)
+    assert set(losses) == {"loss"}
+
+
+def test_the_mixed_loss_weighs_its_parts(networks):
+    images, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 4])
+    module = distillation(*networks, temperature=2.0, kd_weight=0.25, alpha=0.2)
+    losses = module.losses(images, labels)
+    torch.testing.assert_close(losses["loss"], 0.25 * losses["kd"] + 0.75 * losses["cross_entropy"])
+    hard = F.cross_entropy(networks[0](images), labels, label_smoothing=0.2, reduction="sum")
+    torch.testing.assert_close(losses["cross_entropy"], hard)
+
+
+def test_the_teacher_is_no_part_of_the_module_and_never_changes(networks):
+    student, teacher = networks
+    before = copy.deepcopy(teacher.state_dict())
+    module = distillation(student, teacher, temperature=2.0)
+    assert {id(p) for p in module.parameters()} == {id(p) for p in student.parameters()}
+    assert set(module.state_dict()) == {"model.weight", "model.bias"}
+    module.train()
+    assert not teacher.training
+    module.training_step((torch.randn(4, 3), torch.tensor([0, 1, 2, 4]))).backward()
+    assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
+
+
+def test_epoch_losses_are_sums_over_counts(networks):
+    student = networks[0]
+    module = distillation(student)
+    images, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 4, 3])
+    for rows in (slice(0, 4), slice(4, 5)):
+        module.training_step((images[rows], labels[rows]))
+    assert module.mean_losses["loss"] == pytest.approx(
+        float(F.cross_entropy(student(images), labels).detach()), rel=1e-6
+    )

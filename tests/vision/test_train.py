@@ -1,0 +1,179 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from shared.errors import UserError
+from shared.files import sha256
+from shared.results import read_result
+from vision.checkpoint import load_card, load_export
+from vision.run_folder import RunFolder
+from vision.train import train
+
+
+def test_the_record_of_a_student(study):
+    result = read_result(study.low.with_name("result.json"))
+    (model,) = result.models
+    assert (result.kind, result.task, model.role) == ("model", "image-classification", "student")
+    assert (model.temperature, model.kd_weight, model.alpha) == (1.0, 1.0, None)
+    assert model.sha256 == sha256(study.low)
+    assert result.teacher.sha256 == sha256(study.teacher)
+    assert (result.teacher.alpha, result.teacher.role) == (0.1, "teacher")
+    assert result.data.sizes == {"train": 200, "val": 60, "test": 60}
+    assert len(result.data.sha256) == 4
+    expected = {f"{w}/{s}/{m}" for w in ("last", "best") for s in ("test", "val") for m in ("top1", "top5", "nll")}
+    assert set(result.metrics) == expected
+    assert {metric.count for metric in result.metrics.values()} == {60}
+    assert result.metrics["last/test/top1"].value > 30  # ten classes: chance is 10
+
+
+def test_two_temperatures_share_everything_but_the_temperature(study):
+    low, high = load_card(study.low), load_card(study.high)
+    assert low.teacher == high.teacher
+    assert low.model.recipe == high.model.recipe
+    assert (low.model.temperature, high.model.temperature) == (1.0, 3.0)
+    assert low.model.sha256 != high.model.sha256
+
+
+def test_recorded_scores_are_those_of_the_exported_weights(study):
+    import gzip
+
+    import numpy as np
+
+    model, card = load_export(study.high)
+    raw = gzip.decompress((study.data / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = np.frombuffer(gzip.decompress((study.data / "t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
+    pixels = torch.from_numpy(np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 1, 28, 28).copy())
+    logits = model.eval()((pixels / 255 - card.mean[0]) / card.std[0])
+    hits = int((logits.argmax(1).numpy() == labels).sum())
+    recorded = read_result(study.high.with_name("result.json")).metrics["last/test/top1"]
+    assert recorded.value == pytest.approx(100 * hits / 60)
+
+
+def test_the_teacher_is_in_no_checkpoint(study):
+    saved = torch.load(study.low.with_name("last.ckpt"), weights_only=True)
+    student = load_file(study.low)
+    assert {name.removeprefix("model.") for name in saved["state_dict"]} == set(student)
+    assert all(name.startswith("model.") for name in saved["state_dict"])
+    in_optimizer = sum(len(group["params"]) for group in saved["optimizer_states"][0]["param_groups"])
+    assert in_optimizer == sum("running" not in name and "num_batches" not in name for name in student)
+
+
+def test_the_best_export_is_the_best_epoch_on_validation(study):
+    metrics = read_result(study.teacher.with_name("result.json")).metrics
+    assert metrics["best/val/top1"].value >= metrics["last/val/top1"].value
+    saved = torch.load(study.teacher.with_name("best.ckpt"), weights_only=True)["state_dict"]
+    assert all(
+        torch.equal(saved[f"model.{n}"], t) for n, t in load_file(study.teacher.with_name("best.safetensors")).items()
+    )
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(study, compose, tmp_path):
+    for name, seed in (("again", 1), ("other", 2)):
+        train(compose("train", [*study.common, "alpha=0.1", f"seed={seed}", f"output={tmp_path}/{name}"]))
+    assert load_card(tmp_path / "again/last.safetensors").model.sha256 == sha256(study.teacher)
+    assert load_card(tmp_path / "other/last.safetensors").model.sha256 != sha256(study.teacher)
+
+
+def test_a_finished_run_is_not_repeated(study, compose, capsys):
+    before = study.low.stat().st_mtime_ns
+    train(compose("train", [*study.common, f"teacher={study.teacher}", "temperature=1", f"output={study.low.parent}"]))
+    assert "already finished" in capsys.readouterr().out
+    assert study.low.stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_run_is_refused(study, compose):
+    with pytest.raises(UserError, match=r"holds another run \(temperature: 1\.0 there, 2\.0 here\)"):
+        train(
+            compose("train", [*study.common, f"teacher={study.teacher}", "temperature=2", f"output={study.low.parent}"])
+        )
+    other = study.teacher.with_name("best.safetensors")
+    if sha256(other) != sha256(study.teacher):
+        with pytest.raises(UserError, match="teacher_sha256"):
+            train(compose("train", [*study.common, f"teacher={other}", "temperature=1", f"output={study.low.parent}"]))
+
+
+def test_fresh_removes_what_was_there(study, compose, tmp_path):
+    settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
+    for name in ("result.json", "last.ckpt", "best.safetensors", "mine.txt"):
+        (tmp_path / name).write_text("x")
+    RunFolder(settings.output).claim(settings, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.txt"]
+
+
+def test_a_diverging_run_ends_without_a_record(study, compose, tmp_path):
+    with pytest.raises(UserError, match="diverged"):
+        train(compose("train", [*study.common, "recipe.lr=1e30", f"output={tmp_path}"]))
+    assert not (tmp_path / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": "digits"}, "image shape"),
+        ({"data.mean": "[0.1]"}, "mean of"),
+        ({"data.validation_size": "50"}, "validation_size of"),
+        ({"model.name": "resnet81"}, "timm has no model"),
+        ({"recipe.optimizer": "sgdd"}, r"recipe\.optimizer=sgdd"),
+        ({"accelerator": "abacus"}, "accelerator=abacus"),
+    ],
+)
+def test_bad_input_is_refused_before_training(study, compose, tmp_path, change, message):
+    overrides = [*study.common, f"teacher={study.teacher}", "temperature=1", f"output={tmp_path}/run"]
+    if "data" in change:
+        overrides = [o for o in overrides if not o.startswith("data.")]
+    with pytest.raises(UserError, match=message):
+        train(compose("train", [*overrides, *(f"{key}={value}" for key, value in change.items())]))
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+class TestExports:
+    @pytest.fixture
+    def export(self, study, tmp_path):
+        for suffix in (".safetensors", ".json"):
+            (tmp_path / f"m{suffix}").write_bytes(study.teacher.with_suffix(suffix).read_bytes())
+        return tmp_path / "m.safetensors"
+
+    def edit(self, export, **changes):
+        card = json.loads(export.with_suffix(".json").read_text())
+        export.with_suffix(".json").write_text(json.dumps(card | changes))
+
+    def test_missing(self, export):
+        with pytest.raises(UserError, match="no such file"):
+            load_export(export.with_name("nowhere.safetensors"))
+
+    def test_a_lightning_checkpoint_is_not_an_export(self, study):
+        with pytest.raises(UserError, match="not a model export"):
+            load_export(study.teacher.with_name("last.ckpt"))
+
+    def test_no_card(self, export):
+        export.with_suffix(".json").unlink()
+        with pytest.raises(UserError, match="not a model export"):
+            load_export(export)
+
+    def test_bytes_that_changed(self, export):
+        export.write_bytes(export.read_bytes()[:-1] + b"x")
+        with pytest.raises(UserError, match="not those its card describes"):
+            load_export(export)
+
+    def test_a_foreign_card(self, export):
+        self.edit(export, colour="blue")
+        with pytest.raises(UserError, match="not the card"):
+            load_export(export)
+
+    def test_weights_of_another_architecture(self, export):
+        save_file({"fc.weight": torch.zeros(2, 2)}, export)
+        card = json.loads(export.with_suffix(".json").read_text())
+        self.edit(export, model=card["model"] | {"sha256": sha256(export)})
+        with pytest.raises(UserError, match="not weights of resnet18"):
+            load_export(export)
+
+    def test_class_counts_that_differ(self, export, study, compose, tmp_path):
+        card = json.loads(export.with_suffix(".json").read_text())
+        weights = load_file(export)
+        weights |= {name: weights[name][:9].clone() for name in ("fc.weight", "fc.bias")}
+        save_file(weights, export)
+        self.edit(export, class_names=card["class_names"][:9], model=card["model"] | {"sha256": sha256(export)})
+        with pytest.raises(UserError, match="knows 9 classes, fashion_mnist has 10"):
+            train(compose("train", [*study.common, f"teacher={export}", "temperature=1", f"output={tmp_path}/run"]))

@@ -1,0 +1,4 @@
+"""Image classification: label smoothing in the teacher, temperature in the student; Lightning, Hydra and timm.
+
+Commands: `python -m vision.train`, `vision.evaluate`, `vision.diffusion` and `vision.project`; each has `--help`.
+"""

@@ -1,0 +1,81 @@
+"""Hydra around a command: typed settings in, one clear line and exit status 2 for a user's mistake out."""
+
+import difflib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import hydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from shared.errors import UserError, exit_on_user_error
+
+CONF = Path(__file__).parent / "conf"
+
+
+class Settings(Protocol):
+    """A dataclass of `vision.settings`."""
+
+    threads: int | None
+
+    def check(self) -> None:
+        """Raise UserError for a mistake."""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
+    """Compose `conf/<command>.yaml` with the command line (or each point of a `-m` sweep) and call `task` with it.
+
+    Exit status 2 and one line on stderr for an unknown key, group option or value, and for a UserError from `task`.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises what it would print, and exit 1, by itself
+
+    def job(config: DictConfig) -> None:
+        with exit_on_user_error():
+            values = typed(config, settings)
+            values.check()
+            _set_threads(values.threads)
+            task(values)
+
+    with exit_on_user_error():
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)(job)()
+        except (HydraException, OmegaConfBaseException) as error:  # from composing only: tasks see plain dataclasses
+            raise UserError(_one_line(error, OmegaConf.load(CONF / f"{command}.yaml"))) from None
+
+
+def typed(config: DictConfig, settings: type[S]) -> S:
+    """The composed config as a `settings` object. Raises UserError for a missing, unknown or ill-typed value."""
+    try:
+        if missing := sorted(OmegaConf.missing_keys(config)):
+            raise UserError(f"{', '.join(missing)} must be given, e.g. {missing[0]}=...; --help shows examples")
+        OmegaConf.resolve(config)  # before numbers become floats: ${temperature} in a folder's name is 3, not 3.0
+        merged = OmegaConf.merge(OmegaConf.structured(settings), config)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        reason = str(error.msg if error.msg else error).splitlines()[0]
+        raise UserError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch  # takes a second, and --help or a misspelt key needs none of it
+
+        torch.set_num_threads(threads)
+
+
+def _one_line(error: Exception, config: Any) -> str:
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}; write KEY=VALUE, with quotes around special characters"
+    if match := re.match(r"Could not override '([^']+)'", text):
+        key = match.group(1)
+        close = difflib.get_close_matches(key, [str(known) for known in config], n=1)
+        return f"unknown key {key!r}" + (f"; did you mean {close[0]!r}?" if close else "; --help lists the keys")
+    return " ".join(text.split("Config search path")[0].split())
