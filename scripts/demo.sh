@@ -5,6 +5,7 @@
 #   bash scripts/demo.sh            run what is missing, then print the table and the report's path
 #   bash scripts/demo.sh --quick    within 3 minutes: fewer updates, weaker numbers (said so in its report)
 #   bash scripts/demo.sh --fresh    forget finished cells and run all of them again
+#   bash scripts/demo.sh --output DIR    keep results in DIR instead of runs/demo
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,29 +15,33 @@ CORPUS=data/nmt/libreoffice.en-de
 NMT_MODEL=(--arch transformer_iwslt_de_en --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
   --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
   --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4 --dropout 0.1)
-NMT_RECIPE=(--optimizer adam --adam-betas '(0.9, 0.98)' --lr 4e-3 --lr-scheduler polynomial_decay --warmup-updates 300
-  --max-tokens 700 --required-batch-size-multiple 1)
-NMT_UPDATES=2200     # 2 epochs
+NMT_RECIPE=(--optimizer adam --adam-betas '(0.9, 0.98)' --lr 4e-3 --lr-scheduler polynomial_decay --warmup-updates 400
+  --max-tokens 1000 --required-batch-size-multiple 1)
+TEACHER_UPDATES=1900  # 2.4 epochs
+STUDENT_UPDATES=1100  # 1.4 epochs; a student learns faster, from the teacher's whole distribution
 BEAM=5
 VISION_RECIPE=mini   # vision/conf/recipe/mini.yaml
 RUNS=runs/demo
 NOTE=""
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
 fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
 
-fresh=no
-for argument in "$@"; do
-  case $argument in
+fresh=no output=""
+while [ $# -gt 0 ]; do
+  case $1 in
     --quick)
-      RUNS=runs/demo-quick NMT_UPDATES=150 BEAM=1 VISION_RECIPE=quick
+      RUNS=runs/demo-quick TEACHER_UPDATES=150 STUDENT_UPDATES=100 BEAM=1 VISION_RECIPE=quick
       NOTE="Quick run: every model saw far fewer updates than in the full demo, so the numbers are weak and say little."
       ;;
     --fresh) fresh=yes ;;
+    --output) output=${2-} && shift || fail '--output needs a folder' ;;
     -h | --help) usage; exit 0 ;;
-    *) fail "unknown option $argument; choose --quick, --fresh or --help" ;;
+    *) fail "unknown option $1; choose --quick, --fresh, --output DIR or --help" ;;
   esac
+  shift
 done
+RUNS=${output:-$RUNS}
 
 bash scripts/setup.sh
 export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
@@ -59,6 +64,7 @@ cell() {
   shift 3
   log=$RUNS/log/${name//\//-}.log
   if [ -e "$done_file" ]; then return; fi
+  if [ $counting = yes ]; then echo "$name"; return; fi
   printf '%s\n%s\n%s\n' "$name" "$log" "$SECONDS" >"$RUNS/state/lane$lane.part"
   mv "$RUNS/state/lane$lane.part" "$RUNS/state/lane$lane"
   if ! "$@" >>"$log" 2>&1; then
@@ -71,11 +77,11 @@ cell() {
   rm -f "$RUNS/state/lane$lane"
 }
 
-nmt_train() { # NAME CRITERION...
-  local name=$1
-  shift
+nmt_train() { # NAME UPDATES CRITERION...
+  local name=$1 updates=$2
+  shift 2
   fairseq-train "$CORPUS/data-bin" --user-dir nmt_plugin --source-lang en --target-lang de --save-dir "$RUNS/nmt/$name" \
-    "${NMT_MODEL[@]}" "${NMT_RECIPE[@]}" --max-update "$NMT_UPDATES" --total-num-update "$NMT_UPDATES" --seed "$SEED" \
+    "${NMT_MODEL[@]}" "${NMT_RECIPE[@]}" --max-update "$updates" --total-num-update "$updates" --seed "$SEED" \
     --no-epoch-checkpoints --save-interval-updates 500 --keep-interval-updates 1 --validate-interval-updates 1000000 \
     --num-workers 0 --log-format simple --log-interval 20 "$@"
 }
@@ -86,8 +92,8 @@ nmt_evaluate() { # NAME
 
 nmt_student() { # LANE TEMPERATURE
   local name=student-a0.1-T$2
-  cell "$1" "nmt/$name" "$RUNS/nmt/$name/trained" nmt_train "$name" --criterion word_kd --kd-weight 1 --temperature "$2" \
-    --teacher "$RUNS/nmt/teacher-a0.1/checkpoint_last.pt"
+  cell "$1" "nmt/$name" "$RUNS/nmt/$name/trained" nmt_train "$name" "$STUDENT_UPDATES" \
+    --criterion word_kd --kd-weight 1 --temperature "$2" --teacher "$RUNS/nmt/teacher-a0.1/checkpoint_last.pt"
   cell "$1" "nmt/$name, scores" "$RUNS/nmt/$name/result.json" nmt_evaluate "$name"
 }
 
@@ -123,14 +129,14 @@ lane1() {
   cell 1 nmt/corpus "$CORPUS/card.json" python -m nmt_plugin.corpora libreoffice --pair en-de \
     --source data/libreoffice-help --output "$CORPUS"
   cell 1 nmt/teacher-a0.1 "$RUNS/nmt/teacher-a0.1/trained" \
-    nmt_train teacher-a0.1 --criterion smoothed_cross_entropy --label-smoothing 0.1
+    nmt_train teacher-a0.1 "$TEACHER_UPDATES" --criterion smoothed_cross_entropy --label-smoothing 0.1
   nmt_student 1 1
 }
 
 lane2() {
   set -e
   vision_half 2
-  while [ ! -e "$RUNS/nmt/teacher-a0.1/trained" ]; do
+  while [ $counting = no ] && [ ! -e "$RUNS/nmt/teacher-a0.1/trained" ]; do
     if [ -e "$RUNS/state/failed" ]; then return 1; fi
     sleep 1
   done
@@ -140,7 +146,7 @@ lane2() {
 
 progress_of() { # LANE: what runs in it, for how long, and the last thing it said
   local -a now
-  mapfile -t now <"$RUNS/state/lane$1" 2>/dev/null || return 0
+  { mapfile -t now <"$RUNS/state/lane$1"; } 2>/dev/null || return 0
   local said
   said=$(tail -c 4000 "${now[1]}" 2>/dev/null | tr '\r' '\n' | grep -v '^ *$' | tail -n 1 | sed -E 's/^.*(train_inner|valid|INFO) \| //')
   printf '%-28s %4ss  %.90s\n' "${now[0]}" "$((SECONDS - ${now[2]}))" "$said"
@@ -150,7 +156,7 @@ watch_lanes() { # redraw in place on a terminal, one block every 15 s elsewhere
   local every=15 lines=0 text
   if [ -t 1 ]; then every=1; fi
   while kill -0 "$pid1" 2>/dev/null || kill -0 "$pid2" 2>/dev/null; do
-    text=$(printf '[demo %4ss] %s of 18 cells done in this run\n' "$SECONDS" "$(cat "$RUNS/state/done" 2>/dev/null | wc -l)"
+    text=$(printf '[demo %4ss] %s of %s steps done\n' "$SECONDS" "$(cat "$RUNS/state/done" 2>/dev/null | wc -l)" "$steps"
       progress_of 1
       progress_of 2)
     if [ -t 1 ] && [ $lines -gt 0 ]; then printf '\033[%sA\033[J' "$lines"; fi
@@ -161,6 +167,11 @@ watch_lanes() { # redraw in place on a terminal, one block every 15 s elsewhere
 }
 
 stop_lanes() { trap - INT TERM EXIT; kill -- "-$pid1" "-$pid2" 2>/dev/null || true; }
+
+counting=yes
+steps=$({ lane1; lane2; } | wc -l)
+counting=no
+echo "[demo] $steps steps to do in $RUNS; a log of each in $RUNS/log"
 
 set -m # each lane is a process group of its own, so that stopping the demo stops what it started
 lane1 9>&- &

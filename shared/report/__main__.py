@@ -6,36 +6,48 @@ import argparse
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.errors import UserError, exit_on_user_error
 from shared.files import atomic_path, write_text
 from shared.results import read_results_by_path
 
+if TYPE_CHECKING:
+    from shared.report.document import Document
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the report and print where it is."""
+    """Build the report, print its heart and where it is."""
     options = _parser().parse_args(arguments)
     with exit_on_user_error():
-        output = options.output or options.folder
-        for path in write_report(options.folder, output, title=options.title, note=options.note):
-            print(path)
+        document = read_document(options.folder, title=options.title, note=options.note)
+        page, plain = write_document(document, options.output or options.folder)
+    from shared.report.terminal import to_text
+
+    print(f"{to_text(document)}\nreport: {plain}\nreport: {page}")
 
 
-def write_report(folder: Path, output: Path, *, title: str | None = None, note: str | None = None) -> list[Path]:
-    """Write `report.html`, `report.md` and its figures into `output`; return the paths of the two pages.
+def read_document(folder: Path, *, title: str | None = None, note: str | None = None) -> Document:
+    """The report of every record below `folder`. `title` and `note` override those of `folder/study.json`.
 
-    `title` and `note` override those of `folder/study.json`. Raises UserError for a folder without readable results,
-    an output that cannot be written, or a missing matplotlib.
+    Raises UserError for a folder without readable results, or where matplotlib is missing.
     """
     records = read_results_by_path(folder)
     _check_drawing()
     from shared.report.build import Study, build_document, read_study
+
+    found = read_study(folder)
+    return build_document(records, folder, Study(title=title or found.title, note=note or found.note))
+
+
+def write_document(document: Document, output: Path) -> tuple[Path, Path]:
+    """Write `report.html`, `report.md` and its figures into `output`; return the paths of the two pages.
+
+    Raises UserError for an output that cannot be written.
+    """
     from shared.report.html import to_html
     from shared.report.markdown import FIGURES, to_markdown
 
-    found = read_study(folder)
-    study = Study(title=title or found.title, note=note or found.note)
-    document = build_document(records, folder, study)
     page, plain = output / "report.html", output / "report.md"
     try:
         for picture in document.pictures():
@@ -45,7 +57,7 @@ def write_report(folder: Path, output: Path, *, title: str | None = None, note: 
         write_text(page, to_html(document))
     except OSError as error:
         raise UserError(f"{output}: cannot write the report there ({error.strerror})") from None
-    return [page, plain]
+    return page, plain
 
 
 def _check_drawing() -> None:

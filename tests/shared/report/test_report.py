@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from shared.report.__main__ import main, write_report
+from shared.report.__main__ import main, read_document, write_document
 
 
 class Page(HTMLParser):
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 
 def read(folder: Path, **options: Any) -> tuple[Page, str, str]:
-    page, plain = write_report(folder, folder, **options)
+    page, plain = write_document(read_document(folder, **options), folder)
     html = page.read_text(encoding="utf-8")
     return Page(html), html, plain.read_text(encoding="utf-8")
 
@@ -155,7 +155,7 @@ def test_html_is_self_contained(demo: Path) -> None:
 
 def test_the_same_records_give_the_same_bytes(demo: Path, tmp_path: Path) -> None:
     def written(folder: Path) -> dict[str, bytes]:
-        write_report(demo, folder)
+        write_document(read_document(demo), folder)
         return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
     assert written(tmp_path / "a") == written(tmp_path / "b")
@@ -203,10 +203,15 @@ def test_the_date_is_that_of_the_latest_record(sample: ModuleType, tmp_path: Pat
     assert "2 March 2025, 08:05 UTC" in page.text
 
 
-def test_the_command_prints_both_pages(demo: Path, tmp_path: Path) -> None:
+def test_the_command_prints_the_headline_tables_and_both_pages(demo: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "shared.report", str(demo), "--output", str(tmp_path / "out")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == [str(tmp_path / "out" / "report.html"), str(tmp_path / "out" / "report.md")]
+    *text, plain, page = run.stdout.splitlines()
+    assert plain == f"report: {tmp_path / 'out' / 'report.md'}"
+    assert page == f"report: {tmp_path / 'out' / 'report.html'}"
+    bleu = next(line for line in text if line.strip().startswith("BLEU"))
+    teacher = next(line for line in text[text.index(bleu) :] if line.strip().startswith("teacher"))
+    assert teacher.split() == ["teacher", "14.73"]
     assert not (demo / "report.html").exists()
 
 

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Every check that CI runs: lint, types, unit tests (offline, under 3 minutes), whole commands end to end.
+#
+#   bash scripts/test.sh           all of it
+#   bash scripts/test.sh --fast    without the end-to-end tier
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case ${1-} in
+  '') tiers='unit e2e' ;;
+  --fast) tiers=unit ;;
+  *) printf 'error: unknown option %s; choose --fast or nothing\n' "$1" >&2; exit 2 ;;
+esac
+
+bash scripts/setup.sh
+export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1
+say() { printf '\n[test %ss] %s\n' "$SECONDS" "$1"; }
+
+say 'lint'
+ruff check .
+ruff format --check .
+say 'types'
+mypy
+say 'unit tests'
+python -m pytest -q --durations=5
+if [ "$tiers" != unit ]; then
+  say 'end-to-end tests'
+  python -m pytest -q -m e2e --durations=10
+fi
+say 'all passed'

@@ -1,0 +1,177 @@
+"""Oracles: fairseq's own criterion, and the distillation loss written out in float64 token by token."""
+
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.logging import metrics
+
+import nmt_plugin
+from nmt_plugin.criterions import SmoothedCrossEntropyCriterion, WordKDCriterion
+from nmt_plugin.criterions.smoothed_cross_entropy import SmoothedCrossEntropyConfig
+
+LENGTHS = [(5, 3, 1), (4, 4), (7,)]
+
+
+def plain(tiny: ModuleType, alpha: float = 0.1, **options: Any) -> SmoothedCrossEntropyCriterion:
+    return SmoothedCrossEntropyCriterion(tiny.task(), alpha, **options)
+
+
+@pytest.fixture
+def distilling(tiny: ModuleType, data: Path, tmp_path: Path) -> Any:
+    """`distilling(temperature=..., kd_weight=...)`: the criterion with a saved teacher, and that teacher."""
+    teacher = tiny.model(tiny.task(), seed=1)
+    checkpoint = tiny.save_checkpoint(tmp_path / "teacher.pt", teacher, {"_name": "smoothed_cross_entropy"}, data)
+
+    def make(temperature: float = 2.0, kd_weight: float = 0.9, alpha: float = 0.1, **options: Any) -> WordKDCriterion:
+        return WordKDCriterion(tiny.task(data), alpha, str(checkpoint), temperature, kd_weight, **options)
+
+    return make, teacher.eval()
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 0.3])
+def test_smoothed_cross_entropy_is_fairseqs_at_the_stated_epsilon(
+    tiny: ModuleType, alpha: float, lengths: tuple[int, ...]
+) -> None:
+    task, entries = tiny.task(), tiny.ENTRIES
+    model, sample = tiny.model(task), tiny.batch(task, lengths)
+    theirs = LabelSmoothedCrossEntropyCriterion(task, False, alpha * (entries - 1) / entries)
+    ours, size, log = plain(tiny, alpha)(model, sample)
+    expected, their_size, their_log = theirs(model, sample)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(log["nll_loss"], their_log["nll_loss"])
+    assert size == their_size == sum(lengths)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize(("temperature", "kd_weight"), [(1.0, 1.0), (2.0, 0.9), (64.0, 0.5), (3.0, 0.0)])
+def test_word_kd_token_by_token(
+    tiny: ModuleType, distilling: Any, temperature: float, kd_weight: float, lengths: tuple[int, ...]
+) -> None:
+    make, teacher = distilling
+    task = tiny.task()
+    student, sample = tiny.model(task, seed=2), tiny.batch(task, lengths)
+    loss, _, log = make(temperature, kd_weight)(student, sample)
+    z_s = student(**sample["net_input"])[0].double()
+    z_t = teacher(**sample["net_input"])[0].double()
+    kd = hard = 0.0
+    for row, length in enumerate(lengths):
+        for position in range(length):
+            p = torch.softmax(z_t[row, position] / temperature, 0)
+            q = torch.softmax(z_s[row, position] / temperature, 0)
+            kd += temperature**2 * (p * (p / q).log()).sum().item()
+            log_p = torch.log_softmax(z_s[row, position], 0)
+            gold = sample["target"][row, position]
+            hard -= 0.9 * log_p[gold].item() + 0.1 * log_p.mean().item()
+    assert loss.item() == pytest.approx(kd_weight * kd + (1 - kd_weight) * hard, rel=1e-3, abs=1e-4)
+    if kd_weight:
+        assert log["kd_loss"].item() == pytest.approx(kd, rel=1e-3, abs=1e-4)
+
+
+def test_a_student_equal_to_its_teacher_has_no_loss_and_no_gradient(tiny: ModuleType, distilling: Any) -> None:
+    make, teacher = distilling
+    student = tiny.model(tiny.task(), seed=1)
+    student.load_state_dict(teacher.state_dict())
+    loss, _, _ = make(temperature=1.0, kd_weight=1.0)(student, tiny.batch(tiny.task()))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-5)
+    assert max(p.grad.abs().max().item() for p in student.parameters()) < 1e-5
+
+
+def test_weight_zero_is_smoothed_cross_entropy_to_the_bit(tiny: ModuleType, distilling: Any) -> None:
+    make, _ = distilling
+    student, sample = tiny.model(tiny.task()), tiny.batch(tiny.task())
+    assert torch.equal(make(kd_weight=0.0)(student, sample)[0], plain(tiny)(student, sample)[0])
+
+
+def test_padding_and_batching_do_not_change_the_sum(tiny: ModuleType, distilling: Any) -> None:
+    """One padded batch of two sentences equals the two sentences alone: what --update-freq relies on."""
+    make, _ = distilling
+    criterion, student = make(), tiny.model(tiny.task()).eval()
+    whole = tiny.batch(tiny.task(), (6, 2))
+    parts = []
+    for row, length in enumerate((6, 2)):
+        one = {key: value[row : row + 1] for key, value in whole["net_input"].items()}
+        one["prev_output_tokens"] = one["prev_output_tokens"][:, :length]
+        parts.append({"net_input": one, "target": whole["target"][row : row + 1, :length], "ntokens": length})
+    total = criterion(student, whole)[0].item()
+    assert sum(criterion(student, part)[0].item() for part in parts) == pytest.approx(total, rel=1e-5)
+
+
+def test_an_ignored_prefix_counts_nothing(tiny: ModuleType, distilling: Any) -> None:
+    make, _ = distilling
+    student, sample = tiny.model(tiny.task()).eval(), tiny.batch(tiny.task(), (6, 4))
+    padded = {**sample, "target": sample["target"].clone()}
+    padded["target"][:, :2] = tiny.task().target_dictionary.pad()
+    with_prefix = make(ignore_prefix_size=2)(student, sample)[0]
+    torch.testing.assert_close(with_prefix, make()(student, padded)[0])
+
+
+def test_sentence_average_divides_by_sentences(tiny: ModuleType) -> None:
+    _, size, _ = plain(tiny, sentence_avg=True)(tiny.model(tiny.task()), tiny.batch(tiny.task(), (5, 3, 1)))
+    assert size == 3
+
+
+def test_the_teacher_is_no_part_of_the_criterion(tiny: ModuleType, distilling: Any) -> None:
+    make, _ = distilling
+    criterion, student = make(), tiny.model(tiny.task())
+    loss, _, _ = criterion(student, tiny.batch(tiny.task()))
+    loss.backward()
+    assert list(criterion.parameters()) == []
+    assert criterion.state_dict() == {}
+    teacher, output = criterion.teacher(tiny.batch(tiny.task()))
+    assert not teacher.training
+    assert not output[0].requires_grad
+    assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
+
+
+def test_logs_are_bits_per_token(tiny: ModuleType, distilling: Any) -> None:
+    """Two workers' sums; the hand-computed averages over all their tokens."""
+    make, _ = distilling
+    logs = [make(kd_weight=1.0)(tiny.model(tiny.task()), tiny.batch(tiny.task(), n))[2] for n in ((5, 3), (2,))]
+    with metrics.aggregate() as aggregated:
+        WordKDCriterion.reduce_metrics(logs)
+    values = aggregated.get_smoothed_values()
+    nll = sum(log["nll_loss"].item() for log in logs) / 10 / math.log(2)
+    kd = sum(log["kd_loss"].item() for log in logs) / 10 / math.log(2)
+    assert values["nll_loss"] == pytest.approx(nll, abs=1e-3)
+    assert values["kd_loss"] == values["loss"] == pytest.approx(kd, abs=1e-3)
+    assert values["ppl"] == pytest.approx(2**nll, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 0.0}, "temperature is 0.0"),
+        ({"temperature": -1.0}, "above 0"),
+        ({"kd_weight": 1.5}, "--kd-weight is 1.5"),
+        ({"alpha": 1.0}, "alpha (label smoothing) is 1.0"),
+    ],
+)
+def test_bad_settings_are_refused(distilling: Any, options: dict[str, float], message: str) -> None:
+    make, _ = distilling
+    with pytest.raises(ValueError, match="^" + __import__("re").escape(message).replace("above", ".*above")):
+        make(**options)
+
+
+def test_building_a_criterion_with_a_mistake_exits_with_status_2(
+    tiny: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = SmoothedCrossEntropyConfig(label_smoothing=2.0, sentence_avg=False)
+    with pytest.raises(SystemExit) as stopped:
+        SmoothedCrossEntropyCriterion.build_criterion(config, tiny.task())
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("error: alpha")
+
+
+def test_the_plugin_registers_both_criteria() -> None:
+    from fairseq.criterions import CRITERION_REGISTRY
+
+    assert nmt_plugin.criterions
+    assert CRITERION_REGISTRY["word_kd"] is WordKDCriterion
+    assert CRITERION_REGISTRY["smoothed_cross_entropy"] is SmoothedCrossEntropyCriterion
