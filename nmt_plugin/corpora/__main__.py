@@ -58,7 +58,7 @@ def _fill(
         "source_language": source,
         "target_language": target,
         "license": libreoffice.LICENSE,
-        "packages": [libreoffice.package(language) for language in (source, target)],
+        "packages": [libreoffice.package_release(options.source, language) for language in (source, target)],
         "libreoffice_version": libreoffice.version(files[source]),
         "counts": {"aligned": len(pairs), "fit": len(fit), "distinct": splits.count_distinct(fit)},
         "dropped": {"unaligned": dict(unaligned), "unfit": dict(unfit), "split": dict(spare)},

@@ -33,6 +33,13 @@ def package(language: str) -> str:
     return _PACKAGES[language]
 
 
+def package_release(source: Path, language: str) -> str:
+    """The package with its release where `source`/PACKAGES lists it (scripts/setup.sh does), else its name."""
+    listed = source / "PACKAGES"
+    lines = listed.read_text(encoding="utf-8").split() if listed.is_file() else []
+    return next((line for line in lines if line.startswith(f"{package(language)}_")), package(language))
+
+
 def pages(source: Path, language: str) -> dict[str, Path]:
     """Page name (path below text/) -> file. UserError if `source` is no such folder or lacks the language."""
     hint = f"scripts/setup.sh unpacks Debian's package {package(language)} there"

@@ -129,3 +129,9 @@ def test_a_missing_folder_or_language_names_the_package(tmp_path: Path) -> None:
 def test_normalize_and_fold() -> None:
     assert normalize(" a\u2003b\u2028c\x07 \u200d ") == "a b c"
     assert fold("Save\u00a0 As STRASSE Straße") == "save as strasse strasse"
+
+
+def test_a_package_is_named_with_its_release_where_that_is_listed(tmp_path: Path) -> None:
+    assert libreoffice.package_release(tmp_path, "de") == "libreoffice-help-de"
+    (tmp_path / "PACKAGES").write_text("libreoffice-help-en-us_1:2-3_all.deb\nlibreoffice-help-de_1:2-4_all.deb\n")
+    assert libreoffice.package_release(tmp_path, "de") == "libreoffice-help-de_1:2-4_all.deb"
