@@ -1,6 +1,11 @@
-"""scripts/demo.sh --quick: the whole main job, then a second call that finds everything done."""
+"""scripts/demo.sh --quick: interrupted, taken up again to the end, then called when everything is done."""
 
+import os
 import re
+import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,6 +17,38 @@ from shared.results import read_results
 pytestmark = pytest.mark.e2e
 
 Command = Callable[..., "CompletedProcess[str]"]
+ROOT = Path(__file__).parent.parent.parent
+
+
+def processes_naming(path: Path) -> list[str]:
+    """Command lines of running processes that mention `path`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it ended while we looked
+            continue
+        if str(path) in command:
+            found.append(command)
+    return found
+
+
+def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    output = tmp_path / "interrupted"
+    command = ["bash", "scripts/demo.sh", "--quick", "--output", str(output)]
+    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = output / "state" / "done"
+    deadline = time.monotonic() + 200
+    while not (done.is_file() and "vision/teacher-a0" in done.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    demo.send_signal(signal.SIGINT)
+    said, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, said
+    assert "goes on from there" in said
+    assert (output / "vision" / "teacher-a0" / "result.json").is_file()
+    time.sleep(2)
+    assert processes_naming(output) == []
+    assert not list(output.rglob("*.part"))
 
 
 def test_quick_demo_ends_with_the_report_and_is_not_run_again(run: Command, tmp_path: Path) -> None:
@@ -50,3 +87,26 @@ def test_setup_is_done_at_once_the_second_time(run: Command) -> None:
     done = run("bash", "scripts/setup.sh", timeout=5)
     assert done.returncode == 0, done.stderr
     assert "ready" in done.stderr
+
+
+def test_setup_says_what_to_do_where_apt_is_absent(tmp_path: Path) -> None:
+    """The environment is there, the data are not, and neither apt-get nor dpkg can be found."""
+    for name in ("pyproject.toml", "scripts/setup.sh", "scripts/constraints.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    key = 'cat pyproject.toml scripts/constraints.txt scripts/setup.sh | sha256sum | cut -d" " -f1'
+    (tmp_path / ".venv").mkdir()
+    with (tmp_path / ".venv" / ".lskd-environment").open("w") as stamp:
+        subprocess.run(["bash", "-c", key], cwd=tmp_path, stdout=stamp, check=True)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("bash", "cat", "cut", "dirname", "mkdir", "rm", "sha256sum"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    environment = {**os.environ, "PATH": str(tools)}
+    done = subprocess.run(
+        ["bash", "scripts/setup.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: apt-get and dpkg are not here: on a Debian machine unpack")
+    assert "libreoffice-help-en-us" in done.stderr
+    assert not (tmp_path / "data" / "libreoffice-help").exists()
