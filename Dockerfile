@@ -2,7 +2,7 @@
 # (torch's wheels carry their own CUDA libraries; the base gives the driver's interface).
 #
 #   docker build -t lskd .
-#   docker run --rm -v "$PWD/runs:/home/lskd/lskd/runs" lskd bash scripts/demo.sh
+#   docker run --rm -v lskd-runs:/home/lskd/lskd/runs lskd bash scripts/demo.sh
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 
@@ -33,5 +33,6 @@ RUN if [ -n "${DALI}" ]; then \
     fi
 
 COPY --chown=lskd . .
+RUN mkdir -p runs
 ENV PATH=/home/lskd/lskd/.venv/bin:${PATH}
 CMD ["bash", "scripts/test.sh"]

@@ -12,3 +12,6 @@ import torch
 torch.serialization.add_safe_globals([argparse.Namespace])
 
 from nmt_plugin import criterions  # noqa: E402, F401  (registers the criteria with fairseq)
+from nmt_plugin.data_folder import check_before_translation  # noqa: E402
+
+check_before_translation()

@@ -1,12 +1,11 @@
 """Reading fairseq checkpoints of our own and of strangers: restricted loading, one clear line where it fails."""
 
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import tasks
+from fairseq import tasks, utils
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import DictConfig, OmegaConf
@@ -23,7 +22,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         raise UserError(f"{path}: no such checkpoint; name a .pt file that fairseq-train wrote")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # whatever the restricted unpickler stumbles over in a file that is no checkpoint
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
     if not isinstance(state, dict) or "model" not in state or not (state.get("cfg") or state.get("args")):
@@ -43,21 +42,25 @@ def checkpoint_task(path: str, config: DictConfig, student_task: Any) -> Any:
 
     Dictionaries are taken from beside the checkpoint (`dict.*.txt`, as released fairseq models have them), else from
     the data folder that it was trained on. Languages that fairseq inferred when the teacher was trained are the
-    student's. Raises UserError where neither place has the dictionaries.
+    student's. Raises UserError where neither place has the dictionaries, or the teacher translates another way.
     """
     for language in ("source_lang", "target_lang"):
-        if language in config.task and config.task[language] is None:
-            config.task[language] = student_task.cfg[language]
-    beside = Path(path).parent
-    if any(beside.glob("dict.*txt")):
-        config.task.data = str(beside)
-    try:
-        return tasks.setup_task(config.task)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(
-            f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
-            "copy them beside the checkpoint"
-        ) from None
+        if language not in config.task:
+            continue
+        theirs, ours = config.task[language], student_task.cfg[language]
+        if theirs is None:
+            config.task[language] = ours
+        elif theirs != ours:  # a joined dictionary would not give it away
+            raise UserError(f"{path}: the teacher's {language} is {theirs!r}, the student's {ours!r}; they must agree")
+    places = [Path(path).parent, *map(Path, utils.split_paths(str(config.task.data)))]
+    for place in places:
+        if any(place.glob("dict.*txt")):
+            config.task.data = str(place)
+            return tasks.setup_task(config.task)
+    raise UserError(
+        f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
+        "copy them beside the checkpoint"
+    )
 
 
 def check_same_dictionary(kind: str, teacher: Dictionary | None, student: Dictionary | None) -> None:

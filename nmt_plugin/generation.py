@@ -15,6 +15,7 @@ class Search:
 
     beam: int = 5
     lenpen: float = 1.0
+    max_len: int = 200  # target tokens at most (fairseq's --max-len-b)
     max_tokens: int = 8000
 
 
@@ -30,7 +31,8 @@ def translate(checkpoint: Path, corpus: Corpus, subset: str, search: Search, fol
         *("--source-lang", corpus.source_language, "--target-lang", corpus.target_language),
         # fairseq's default of 8 drops the last batch, the longest sentences, unless its size is a multiple of 8.
         *("--required-batch-size-multiple", "1"),
-        *("--beam", str(search.beam), "--lenpen", str(search.lenpen), "--max-tokens", str(search.max_tokens)),
+        *("--beam", str(search.beam), "--lenpen", str(search.lenpen)),
+        *("--max-len-b", str(search.max_len), "--max-tokens", str(search.max_tokens)),
         *("--bpe", "sentencepiece", "--sentencepiece-model", str(corpus.sentencepiece_model)),
         *("--results-path", str(folder), "--log-format", "simple", "--log-interval", "5"),
     ]

@@ -1,9 +1,13 @@
 """What a fairseq checkpoint says of itself, in the terms of `result.json`."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+from fairseq.data import Dictionary
+from fairseq.models.transformer import TransformerConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
@@ -11,54 +15,73 @@ from shared.errors import UserError
 from shared.files import sha256
 from shared.results import Model
 
-# What must agree between two models that are compared; alpha, temperature and the teacher are what is studied.
-_RECIPE: dict[str, tuple[str, ...]] = {
-    "optimization": ("max_epoch", "max_update", "lr", "update_freq", "clip_norm", "sentence_avg"),
-    "optimizer": ("_name", "adam_betas", "adam_eps", "weight_decay"),
-    "lr_scheduler": ("_name", "warmup_updates", "warmup_init_lr"),
-    "dataset": ("max_tokens", "batch_size"),
-    "common": ("fp16", "bf16"),
-    "model": (
-        *("encoder_layers", "decoder_layers", "encoder_embed_dim", "decoder_embed_dim", "encoder_ffn_embed_dim"),
-        *("decoder_ffn_embed_dim", "encoder_attention_heads", "decoder_attention_heads", "dropout"),
-        *("attention_dropout", "activation_dropout", "share_all_embeddings"),
-    ),
-}
+# What must agree between two models that are compared: whole groups of fairseq's configuration, less what only names
+# places. alpha, temperature and the teacher are not among them: they are what is studied.
+_GROUPS = ("optimization", "optimizer", "lr_scheduler", "model")
+_DATASET = ("max_tokens", "batch_size", "required_batch_size_multiple")
+_COMMON = ("fp16", "bf16")
 
 
-def model_card(checkpoint: Path) -> Model:
-    """Card of a trained fairseq model. Raises UserError for what is not a fairseq checkpoint."""
-    state = read_checkpoint(str(checkpoint))
-    config = checkpoint_config(state)
-    criterion = config.criterion
-    distilled = criterion._name == "word_kd"
-    return Model(
-        role="student" if distilled else "teacher",
-        arch=config.model._name,
-        parameters=_count_parameters(state["model"]),
-        sha256=sha256(checkpoint),
-        seed=config.common.seed,
-        alpha=_alpha(criterion, state["model"]),
-        temperature=criterion.temperature if distilled else None,
-        kd_weight=criterion.kd_weight if distilled else None,
-        recipe=_recipe(config),
-    )
+class TrainedModel:
+    """A fairseq checkpoint, read once. Raises UserError for what is not one."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = read_checkpoint(str(path))
+        self._config = checkpoint_config(self._state)
 
-def teacher_path(checkpoint: Path) -> Path | None:
-    """The teacher a checkpoint was distilled from; None for a model trained on hard labels."""
-    criterion = checkpoint_config(read_checkpoint(str(checkpoint))).criterion
-    return Path(criterion.teacher) if criterion._name == "word_kd" else None
+    @property
+    def num_updates(self) -> int:
+        """Optimizer updates that the model has seen."""
+        return int(self._state["optimizer_history"][-1]["num_updates"])
 
+    @property
+    def training_seconds(self) -> float:
+        """Wall time of the training so far, over all restarts, as fairseq recorded it."""
+        return float(self._state.get("extra_state", {}).get("previous_training_time", 0.0))
 
-def training_seconds(checkpoint: Path) -> float:
-    """Wall time of the training so far, over all restarts, as fairseq recorded it."""
-    return float(read_checkpoint(str(checkpoint)).get("extra_state", {}).get("previous_training_time", 0.0))
+    def card(self) -> Model:
+        """The model in the terms of `result.json`."""
+        criterion = self._config.criterion
+        distilled = criterion._name == "word_kd"
+        return Model(
+            role="student" if distilled else "teacher",
+            arch=self._config.model._name,
+            parameters=_count_parameters(self._state["model"]),
+            sha256=sha256(self.path),
+            seed=self._config.common.seed,
+            alpha=_alpha(criterion, self._state["model"]),
+            temperature=criterion.temperature if distilled else None,
+            kd_weight=criterion.kd_weight if distilled else None,
+            recipe=_recipe(self._config),
+        )
 
+    def teacher(self) -> Model | None:
+        """Card of the teacher that the model was distilled from; None for a model trained on hard labels.
 
-def num_updates(checkpoint: Path) -> int:
-    """Optimizer updates that the checkpoint has seen."""
-    return int(read_checkpoint(str(checkpoint))["optimizer_history"][-1]["num_updates"])
+        Raises UserError where the teacher's checkpoint is not where it was.
+        """
+        criterion = self._config.criterion
+        if criterion._name != "word_kd":
+            return None
+        if not Path(criterion.teacher).is_file():
+            raise UserError(
+                f"{criterion.teacher}: the teacher of {self.path} is not there; put it back, so that the record can "
+                "name it"
+            )
+        return TrainedModel(Path(criterion.teacher)).card()
+
+    def check_dictionary(self, data_bin: Path, language: str) -> None:
+        """Raise UserError unless the model's output has one row for each entry of the data folder's dictionary."""
+        path = data_bin / f"dict.{language}.txt"
+        if not path.is_file():
+            raise UserError(f"{path}: no such dictionary; build the corpus again with --fresh")
+        entries, rows = len(Dictionary.load(str(path))), _output_rows(self._state["model"])
+        if entries != rows:
+            raise UserError(
+                f"{self.path} was trained with {rows} dictionary entries, but {path} has {entries}; "
+                "evaluate it on the corpus that it was trained on"
+            )
 
 
 def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:
@@ -70,24 +93,57 @@ def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:
     if criterion._name == "cross_entropy":
         return 0.0
     if criterion._name == "label_smoothed_cross_entropy":
-        classes = weights["decoder.embed_tokens.weight"].shape[0]
+        classes = _output_rows(weights)
         return criterion.label_smoothing * classes / (classes - 1)
     raise UserError(f"trained with the criterion {criterion._name!r}, whose label smoothing is not known here")
 
 
+def _output_rows(weights: dict[str, Any]) -> int:
+    """Number of target classes K: rows of the output layer, or of the embedding that it is tied to."""
+    for name in ("decoder.output_projection.weight", "decoder.embed_tokens.weight"):
+        if name in weights:
+            return int(weights[name].shape[0])
+    raise UserError("the checkpoint has no output layer by fairseq's names, so its number of classes is not known")
+
+
 def _recipe(config: DictConfig) -> dict[str, Any]:
-    recipe: dict[str, Any] = {}
-    for group, keys in _RECIPE.items():
+    """Flat hyper-parameters, e.g. `lr_scheduler.warmup_updates` or `model.encoder.layers`."""
+    recipe = {f"dataset.{key}": config.dataset.get(key) for key in _DATASET}
+    recipe |= {f"common.{key}": config.common.get(key) for key in _COMMON}
+    for group in _GROUPS:
         settings = config[group]
-        # fairseq keeps a model that was named by --arch as a Namespace, one that was named in YAML as a config.
-        plain = vars(settings) if isinstance(settings, Namespace) else OmegaConf.to_container(settings)
-        assert isinstance(plain, dict)
-        recipe |= {f"{group}.{key}": plain[key] for key in keys if key in plain}
+        if isinstance(settings, Namespace):
+            # A model named by --arch is kept with every other flag of the command line; one named in YAML is not.
+            # Both say the same in fairseq's own structure for Transformers.
+            settings = OmegaConf.structured(TransformerConfig.from_namespace(settings))
+        recipe |= dict(_flat(OmegaConf.to_container(settings, enum_to_str=True), group))
     return recipe
 
 
+def _flat(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if not key.endswith("path") and key not in ("_name", "_parent"):
+                yield from _flat(value, f"{prefix}.{key}")
+            elif key == "_name" and prefix != "model":
+                yield prefix, value
+    else:
+        yield prefix, settings
+
+
 def _count_parameters(weights: dict[str, Any]) -> int:
-    """Tied weights count once; fairseq's version and position buffers do not count."""
-    buffers = ("version", "_float_tensor")
-    unique = {(w.data_ptr(), w.shape): w.numel() for name, w in weights.items() if not name.endswith(buffers)}
-    return sum(unique.values())
+    """Tied weights count once; fairseq's version and position buffers do not count.
+
+    Checkpoints of GPU and half-precision training hold tied weights as equal copies, so ties are known by content.
+    """
+    total = 0
+    tables: list[torch.Tensor] = []
+    for name, weight in weights.items():
+        if name.endswith(("version", "_float_tensor")):
+            continue
+        if name.endswith(("embed_tokens.weight", "output_projection.weight")):
+            if any(table.shape == weight.shape and torch.equal(table, weight) for table in tables):
+                continue
+            tables.append(weight)
+        total += weight.numel()
+    return total

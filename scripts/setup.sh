@@ -13,26 +13,30 @@ fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python3.12; do
+  for candidate in ${PYTHON-python3.11 python3 python3.12}; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
-  fail 'Python 3.11 or 3.12 is needed; install one, or name it: PYTHON=/path/to/python3.11 bash scripts/setup.sh'
+  fail "${PYTHON:+$PYTHON is not it: }Python 3.11 or 3.12 is needed; name one: PYTHON=/path/to/python3.11 bash scripts/setup.sh"
 }
 
 # What the environment was made from: if none of it has changed, the environment is left alone.
-environment_key() { cat pyproject.toml scripts/constraints.txt scripts/setup.sh | sha256sum | cut -d' ' -f1; }
+environment_key() { { pwd; cat pyproject.toml scripts/constraints.txt scripts/setup.sh; } | sha256sum | cut -d' ' -f1; }
 
 install_environment() {
   local stamp=.venv/.lskd-environment python pip
   if [ "$(cat "$stamp" 2>/dev/null || true)" = "$(environment_key)" ]; then return; fi
   command -v g++ >/dev/null || fail 'g++ is needed to build fairseq; install it, e.g. apt-get install g++'
   python=$(find_python)
+  "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
+    fail "Python's headers are needed to build fairseq; install them, e.g. apt-get install python3-dev"
   step 1 "virtual environment in .venv from $python"
   rm -f "$stamp"
-  "$python" -m venv .venv || fail "cannot make .venv; install the venv module, e.g. apt-get install python3-venv"
+  # A checkout that was moved or copied has scripts that point to the old place: those are made anew.
+  if [ "$(cat .venv/.lskd-location 2>/dev/null || true)" != "$PWD" ]; then rm -rf .venv; fi
+  "$python" -m venv .venv && pwd >.venv/.lskd-location || fail "cannot make .venv; install the venv module, e.g. apt-get install python3-venv"
   pip=(.venv/bin/python -m pip --disable-pip-version-check install -c scripts/constraints.txt)
   step 2 'torch and torchvision (the largest download, about 3 GB)'
   "${pip[@]}" torch torchvision
@@ -85,6 +89,8 @@ fetch_images() {
   rm -rf "$part"
 }
 
+exec 8>.setup.lock
+flock 8 # a second call waits for the first, and then finds everything there
 install_environment
 fetch_help_pages
 fetch_images

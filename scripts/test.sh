@@ -6,10 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-case ${1-} in
+case $* in
   '') tiers='unit e2e' ;;
   --fast) tiers=unit ;;
-  *) printf 'error: unknown option %s; choose --fast or nothing\n' "$1" >&2; exit 2 ;;
+  *) printf 'error: unknown options %s; choose --fast or nothing\n' "$*" >&2; exit 2 ;;
 esac
 
 bash scripts/setup.sh

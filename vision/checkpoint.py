@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from shared.decoding import decode, refuse_constant
 from shared.errors import UserError
 from shared.files import atomic_path, sha256, write_text
 from shared.results import Model
@@ -30,6 +31,8 @@ class Card:
     mean: list[float]  # input normalization: (pixel / 255 - mean) / std, per channel
     std: list[float]
     data: str
+    data_sha256: dict[str, str]  # of each file that was read
+    export: str  # "last" or "best" epoch
     model: Model
     teacher: Model | None = None
     schema: int = SCHEMA
@@ -59,16 +62,23 @@ def load_card(path: str | Path) -> Card:
     if weights.suffix != ".safetensors" or not card_path.is_file():
         raise UserError(f"{weights}: not a model export; name a .safetensors file with its .json card beside it")
     try:
-        raw = json.loads(card_path.read_text(encoding="utf-8"))
-        model, teacher = Model(**raw.pop("model")), raw.pop("teacher")
-        card = Card(**raw, model=model, teacher=None if teacher is None else Model(**teacher))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raw = json.loads(card_path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
+        card: Card = decode(Card, raw, "card")
+        _check_complete(card)
+    except ValueError as error:  # no JSON, no UTF-8, or decode's UserError
         raise UserError(f"{card_path}: not the card of a model export ({error})") from None
     if card.schema != SCHEMA:
         raise UserError(f"{card_path}: card schema {card.schema} is not supported; this version reads {SCHEMA}")
     if sha256(weights) != card.model.sha256:
         raise UserError(f"{weights}: its bytes are not those its card describes; copy both files again")
     return card
+
+
+def _check_complete(card: Card) -> None:
+    if len(card.image_shape) != 3:
+        raise UserError(f"card.image_shape is {card.image_shape}, not channels, height and width")
+    if missing := [key for key in ("train_size", "validation_size") if key not in card.model.recipe]:
+        raise UserError(f"card.model.recipe lacks {', '.join(missing)}")
 
 
 def load_export(path: str | Path) -> tuple[nn.Module, Card]:
@@ -83,7 +93,7 @@ def load_export(path: str | Path) -> tuple[nn.Module, Card]:
 
 
 def check_same_data(path: str | Path, card: Card, data: ImageData) -> None:
-    """Raise UserError where the model of `path` has other classes, inputs or held-out images than `data`."""
+    """Raise UserError where the model of `path` has other classes, inputs, held-out images or files than `data`."""
     if len(card.class_names) != len(data.class_names):
         raise UserError(f"{path} knows {len(card.class_names)} classes, {data.name} has {len(data.class_names)}")
     held_out = len(data.splits["val"][1])  # a smaller validation part would have shown the model some of these images
@@ -93,6 +103,7 @@ def check_same_data(path: str | Path, card: Card, data: ImageData) -> None:
         ("mean", card.mean, data.mean),
         ("std", card.std, data.std),
         ("validation_size", card.model.recipe["validation_size"], held_out),
+        ("sha256 of the files", card.data_sha256, data.sha256),
     ):
         if theirs != ours:
             raise UserError(f"{what} of {path} and of {data.name} differ: {theirs} and {ours}")

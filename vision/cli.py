@@ -1,9 +1,10 @@
 """Hydra around a command: typed settings in, one clear line and exit status 2 for a user's mistake out."""
 
+import dataclasses
 import difflib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -47,7 +48,7 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)(job)()
         except (HydraException, OmegaConfBaseException) as error:  # from composing only: tasks see plain dataclasses
-            raise UserError(_one_line(error, OmegaConf.load(CONF / f"{command}.yaml"))) from None
+            raise UserError(_one_line(error, list(_keys(settings)))) from None
 
 
 def typed(config: DictConfig, settings: type[S]) -> S:
@@ -70,12 +71,20 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _one_line(error: Exception, config: Any) -> str:
+def _keys(settings: type[Any], prefix: str = "") -> Iterator[str]:
+    """Every key of a settings class, those of its groups as `recipe.epochs`."""
+    for field in dataclasses.fields(settings):
+        yield prefix + field.name
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            yield from _keys(field.type, f"{prefix}{field.name}.")
+
+
+def _one_line(error: Exception, keys: list[str]) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}; write KEY=VALUE, with quotes around special characters"
     if match := re.match(r"Could not override '([^']+)'", text):
         key = match.group(1)
-        close = difflib.get_close_matches(key, [str(known) for known in config], n=1)
+        close = difflib.get_close_matches(key, keys, n=1)
         return f"unknown key {key!r}" + (f"; did you mean {close[0]!r}?" if close else "; --help lists the keys")
     return " ".join(text.split("Config search path")[0].split())

@@ -1,15 +1,19 @@
 """`python -m vision.diffusion`: the diffusion index eta between two students of one teacher, T low and T high."""
 
+import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 from shared.diffusion import ClassSets, diffusion_index, explicit_sets, nearest_centroid_sets
 from shared.diffusion.class_sets import class_index
 from shared.errors import UserError
 from shared.results import Eta, Result, RunClock, write_result
+from vision.checkpoint import Card
 from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import ExportedModel, load_same_data
+from vision.naming import unique_name
 from vision.settings import DiffusionSettings
 
 SPLITS = ("train", "val")
@@ -26,13 +30,16 @@ def diffusion(settings: DiffusionSettings) -> None:
     check_pair(low, high)
     data = load_same_data(settings.data, [low, high])
     sets = list(_class_sets(settings, data, low))
+    if len({chosen.target for chosen in sets}) != len(sets):
+        raise UserError(f"targets names a class twice: {settings.targets}")
     eta = [row for split in SPLITS for row in _indices(settings.normalization, split, data, low, high, sets)]
     models = [low.card.model, high.card.model]
     teacher = low.card.teacher
-    name = (
-        f"{data.name}-{models[0].arch}-diffusion-a{teacher.alpha if teacher else 0:g}-T{models[0].temperature:g}"
-        f"-T{models[1].temperature:g}-{settings.sets}-{settings.normalization}-seed{models[0].seed}"
-    )
+    temperatures = [f"T{model.temperature:g}" for model in models]
+    parts = [data.name, models[0].arch, "diffusion", f"a{teacher.alpha if teacher else 0:g}", *temperatures]
+    parts += [settings.sets, settings.normalization, f"seed{models[0].seed}"]
+    chosen = [dataclasses.asdict(one) for one in sets]
+    name = settings.name or unique_name(parts, models, chosen, settings.normalization)
     provenance = clock.provenance(device_name(low.device))
     record = Result("diffusion", "image-classification", name, data.record(), models, provenance, teacher, eta=eta)
     path = write_result(settings.output, record)
@@ -53,10 +60,16 @@ def check_pair(low: ExportedModel, high: ExportedModel) -> None:
             f"the temperature must rise from low to high, but {low.path} has T = {one.model.temperature:g} "
             f"and {high.path} T = {other.model.temperature:g}"
         )
-    for what in ("arch", "seed", "kd_weight", "alpha", "recipe"):
-        mine, theirs = getattr(one.model, what), getattr(other.model, what)
-        if mine != theirs:
-            raise UserError(f"{low.path} and {high.path} differ in {what} too ({mine}; {theirs}), not in T alone")
+    mine, theirs = _must_agree(one), _must_agree(other)
+    for what in sorted(mine.keys() | theirs.keys()):
+        if mine.get(what) != theirs.get(what):
+            values = f"{mine.get(what)}; {theirs.get(what)}"
+            raise UserError(f"{low.path} and {high.path} differ in {what} too ({values}), not in T alone")
+
+
+def _must_agree(card: Card) -> dict[str, Any]:
+    own = {what: getattr(card.model, what) for what in ("arch", "seed", "kd_weight", "alpha")}
+    return own | {"export (last or best)": card.export} | card.model.recipe
 
 
 def _class_sets(settings: DiffusionSettings, data: ImageData, student: ExportedModel) -> Iterator[ClassSets]:

@@ -18,6 +18,22 @@ from vision.teacher import FrozenTeacher
 Batch = tuple[Tensor, Tensor]
 
 
+def check_trainable(model: nn.Module, recipe: RecipeSettings, images: int) -> None:
+    """Raise UserError where `images` training images make batches or a number of steps that training cannot use."""
+    batch_size = min(recipe.batch_size, images)
+    if batch_size == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
+        raise UserError(
+            f"recipe.batch_size={recipe.batch_size} of {images} training images makes batches of one, on which batch "
+            "normalization cannot train; take at least 2 of each"
+        )
+    steps = recipe.epochs * (images // batch_size)
+    if recipe.warmup * steps <= 1:  # OneCycleLR divides by warmup * steps - 1
+        raise UserError(
+            f"recipe.warmup={recipe.warmup:g} of {steps} steps in all is no more than one step; take more epochs or "
+            "images, a smaller recipe.batch_size or a larger recipe.warmup"
+        )
+
+
 class Distillation(LightningModule):
     """Trains `model`: without a teacher on `LS-CE(alpha)`, with one on `w * T^2 KL + (1 - w) * LS-CE(alpha)`.
 
@@ -100,6 +116,9 @@ class Distillation(LightningModule):
             )
         except (AssertionError, ValueError) as error:
             raise UserError(f"recipe.optimizer={recipe.optimizer}: {error}") from None
+        for group in optimizer.param_groups:
+            if "betas" in group:  # Adam's family: timm passes `momentum` to optimizers of that argument only
+                group["betas"] = (recipe.momentum, *group["betas"][1:])
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=recipe.lr,

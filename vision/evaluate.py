@@ -4,6 +4,7 @@ from shared.results import Result, RunClock, write_result
 from vision.cli import run
 from vision.device import device_name
 from vision.features import ExportedModel, load_same_data
+from vision.naming import unique_name
 from vision.scores import score
 from vision.settings import EvaluateSettings
 
@@ -19,7 +20,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     if settings.output is None:
         return
     card = model.card.model
-    name = f"{data.name}-{card.arch}-{card.role}-{settings.split}-{card.sha256[:12]}"
+    name = settings.name or unique_name([data.name, card.arch, card.role, settings.split], [card], settings.split)
     models, provenance = [card], clock.provenance(device_name(model.device))
     record = Result(
         "model", "image-classification", name, data.record(), models, provenance, model.card.teacher, metrics

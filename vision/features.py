@@ -34,10 +34,16 @@ class ExportedModel:
             yield penultimate(self.network, batch.to(self.device)).cpu(), labels
 
     def centroids(self, images: Images) -> Tensor:
-        """Class centroids [C, d], float64, streamed; NaN for a class that `images` lack."""
+        """Class centroids [C, d], float64, streamed; NaN for a class that `images` lack.
+
+        Raises UserError where the model has diverged.
+        """
         accumulator = CentroidAccumulator(len(self.card.class_names), self.weight.shape[1])
-        for features, labels in self.features(images):
-            accumulator.update(features, labels)
+        try:
+            for features, labels in self.features(images):
+                accumulator.update(features, labels)
+        except ValueError as error:
+            raise UserError(f"{self.path}: {error}") from None
         return accumulator.centroids
 
 

@@ -16,6 +16,7 @@ from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import ExportedModel, load_same_data
+from vision.naming import unique_name
 from vision.settings import ProjectSettings
 
 DECIMALS = 4
@@ -36,12 +37,13 @@ def project(settings: ProjectSettings) -> None:
     classes = [class_index(name, data.class_names) for name in names]
     if len(set(classes)) != 3:
         raise UserError(f"classes is {list(names)}; name three different classes, two similar and one not")
+    _check_present(data, classes)
     shown = {"train": settings.train_images, "val": settings.validation_images}
     columns = [_panels(student, data, classes, shown) for student in students]
     panels = [panel for split in range(len(shown)) for panel in (column[split] for column in columns)]
     models = [student.card.model for student in students] * len(shown)
     labels = [data.class_names[k] for k in classes]
-    name = f"{data.name}-projection-{'-'.join(labels)}-{len(students)}-models-{models[0].sha256[:8]}"
+    name = settings.name or unique_name([data.name, "projection", *labels], models, classes, shown)
     record = Result(
         "projection",
         "image-classification",
@@ -68,6 +70,13 @@ def _check_columns(students: Sequence[ExportedModel]) -> None:
         seen[place] = student.path
 
 
+def _check_present(data: ImageData, classes: list[int]) -> None:
+    for split in ("train", "val"):
+        present = data.split(split).labels.unique().tolist()
+        if missing := [data.class_names[k] for k in classes if k not in present]:
+            raise UserError(f"{split} has no image of {', '.join(missing)}; choose other classes or a larger split")
+
+
 def _column(student: ExportedModel) -> tuple[float, float | None]:
     """(alpha of the teacher, temperature); a teacher stands for itself, without temperature."""
     source = student.card.teacher or student.card.model
@@ -80,7 +89,10 @@ def _panels(student: ExportedModel, data: ImageData, classes: list[int], shown: 
     centroids = {split: student.centroids(data.split(split))[classes] for split in shown}
     bias = None if student.bias is None else student.bias[classes]
     projection = PenultimateProjection(student.weight[classes], bias)
-    projection.fit(torch.cat([*samples["train"], centroids["train"]]))
+    try:
+        projection.fit(torch.cat([*samples["train"], centroids["train"]]))
+    except ValueError as error:
+        raise UserError(f"{student.path}: {error}") from None
     alpha, temperature = _column(student)
     names = [data.class_names[k] for k in classes]
     return [

@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from shared.errors import UserError
 from shared.files import write_text
 from shared.results import FILE_NAME
 from vision.settings import TrainSettings
 
-# How and where to run, not what: a run may resume with other values of these. A teacher is known by its sha256.
-_FREE = {"output", "name", "fresh", "threads", "accelerator", "tensorboard", "teacher", "data.data_dir"}
+# How and where to run, not what: a run may resume with other values of these. Teacher and data are known by sha256.
+# The class sets and the projection's classes are for the other commands; training does not read them.
+_FREE = (
+    *("output", "name", "fresh", "threads", "accelerator", "tensorboard", "teacher"),
+    *("data.data_dir", "data.sets", "data.projection"),
+)
 
 
 class RunFolder:
@@ -30,31 +36,42 @@ class RunFolder:
         """Whether the run has ended in its record."""
         return (self.path / FILE_NAME).is_file()
 
-    def check(self, settings: TrainSettings, teacher_sha256: str | None) -> None:
-        """Raise UserError where the folder holds another run than `settings` describe (unless `fresh`)."""
+    def check(self, settings: TrainSettings, inputs: dict[str, Any]) -> None:
+        """Raise UserError where the folder holds another run than `settings` describe (unless `fresh`).
+
+        `inputs` holds the sha256 of what the run reads; they are compared, and written, beside the settings.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"output={self.path} is a file; name a folder")
         if settings.fresh or not (self.resume_from.exists() or self.finished):
             return
-        there = _flat(OmegaConf.to_container(OmegaConf.load(self._config))) if self._config.exists() else {}
-        here = _flat(_as_config(settings, teacher_sha256))
+        there, here = self._read_config(), _flat(dataclasses.asdict(settings) | inputs)
         differing = sorted(key for key in there.keys() | here.keys() if there.get(key) != here.get(key))
-        if differing := [key for key in differing if key not in _FREE]:
+        if differing := [key for key in differing if not _is_free(key)]:
             shown = "; ".join(f"{key}: {there.get(key)} there, {here.get(key)} here" for key in differing[:3])
             raise UserError(f"output={self.path} holds another run ({shown}); name another folder, or fresh=true")
+        if not (self.finished or self.best_checkpoint.is_file()):
+            raise UserError(f"output={self.path} has last.ckpt but no best.ckpt; copy the whole folder, or fresh=true")
 
-    def claim(self, settings: TrainSettings, teacher_sha256: str | None) -> None:
+    def claim(self, settings: TrainSettings, inputs: dict[str, Any]) -> None:
         """Write the resolved config; with `fresh`, first remove what an earlier run left."""
         if settings.fresh:
             for pattern in (FILE_NAME, "config.yaml", "*.ckpt", "last.*", "best.*"):
                 for file in self.path.glob(pattern):
                     file.unlink()
             shutil.rmtree(self.path / "logs", ignore_errors=True)
-        write_text(self._config, OmegaConf.to_yaml(_as_config(settings, teacher_sha256)))
+        write_text(self._config, OmegaConf.to_yaml(dataclasses.asdict(settings) | inputs))
+
+    def _read_config(self) -> dict[str, Any]:
+        try:
+            return _flat(OmegaConf.to_container(OmegaConf.load(self._config))) if self._config.exists() else {}
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self._config} is damaged ({reason}); name another folder, or fresh=true") from None
 
 
-def _as_config(settings: TrainSettings, teacher_sha256: str | None) -> dict[str, Any]:
-    return dataclasses.asdict(settings) | {"teacher_sha256": teacher_sha256}
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE)
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -85,6 +85,8 @@ class TrainSettings:
         """Raise UserError for a value out of range or a combination that would silently do nothing."""
         check_alpha(self.alpha)
         check_threads(self.threads)
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed is {self.seed}; it must be 0 to {2**32 - 1}")
         self.recipe.check()
         if self.teacher is None:
             self._check_without_teacher()
@@ -116,13 +118,16 @@ class EvaluateSettings:
     checkpoint: str
     split: str
     output: str | None
+    name: str | None
     threads: int | None
 
     def check(self) -> None:
-        """Raise UserError for an unknown split."""
+        """Raise UserError for an unknown split, or a name without a record."""
         check_threads(self.threads)
         if self.split not in SPLITS:
             raise UserError(f"unknown split {self.split!r}; choose one of {', '.join(SPLITS)}")
+        if self.name is not None and self.output is None:
+            raise UserError("name is for the record, which goes to output=FOLDER; name that too")
 
 
 @dataclass
@@ -138,6 +143,7 @@ class DiffusionSettings:
     teacher: str | None
     normalization: str
     output: str
+    name: str | None
     threads: int | None
 
     def check(self) -> None:
@@ -149,6 +155,8 @@ class DiffusionSettings:
             raise UserError(f"sets is {self.sets!r}; choose explicit (the sets of data.sets) or nearest")
         if (self.sets == "nearest") != (self.teacher is not None):
             raise UserError("sets=nearest goes together with teacher=PATH/last.safetensors, whose centroids choose S1")
+        if self.targets is not None and not self.targets:
+            raise UserError("targets is empty; name at least one class, e.g. targets=[coat], or null for all")
 
 
 @dataclass
@@ -161,6 +169,7 @@ class ProjectSettings:
     train_images: int
     validation_images: int
     output: str
+    name: str | None
     threads: int | None
 
     def check(self) -> None:

@@ -6,18 +6,18 @@ import warnings
 
 import torch
 from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from shared.errors import UserError
 from shared.results import Metric, Model, Result, RunClock, write_result
+from vision.best_and_last import BestAndLast
 from vision.checkpoint import Card, check_same_data, load_export, save_export
 from vision.cli import run
 from vision.data import ImageData, load_data
 from vision.device import device_name
-from vision.distillation import Distillation
+from vision.distillation import Distillation, check_trainable
 from vision.models import build_model
 from vision.progress import EpochLines, on_terminal
 from vision.run_folder import RunFolder
@@ -33,28 +33,37 @@ def train(settings: TrainSettings) -> None:
     """
     clock = RunClock()
     teacher, teacher_card = (None, None) if settings.teacher is None else load_export(settings.teacher)
-    teacher_sha256 = teacher_card.model.sha256 if teacher_card else None
+    data = load_data(settings.data, settings.recipe.train_size)
+    inputs = {"teacher_sha256": teacher_card.model.sha256 if teacher_card else None, "data_sha256": data.sha256}
     folder = RunFolder(settings.output)
-    folder.check(settings, teacher_sha256)
+    folder.check(settings, inputs)
     if folder.finished and not settings.fresh:
         print(f"already finished: {folder.path}/result.json (fresh=true trains it again)", flush=True)
         return
-    data = load_data(settings.data, settings.recipe.train_size)
     if settings.teacher and teacher_card:
         check_same_data(settings.teacher, teacher_card, data)
     seed_everything(settings.seed, verbose=False)
     model = build_model(settings.model.name, len(data.class_names), data.image_shape, settings.model.kwargs)
     lines = EpochLines(shown=not on_terminal())
+    check_trainable(model, settings.recipe, len(data.split("train")))
     trainer = _trainer(settings, folder, lines)
-    folder.claim(settings, teacher_sha256)
+    folder.claim(settings, inputs)
     _fit(trainer, settings, folder, data, model, teacher)
     card = _card(settings, data, model, teacher_card.model if teacher_card else None)
-    metrics, exported = _export_and_score(folder, model, card, data, trainer.strategy.root_device)
+    metrics, exports = _export_and_score(folder, model, card, data, trainer.strategy.root_device)
     provenance = clock.provenance(device_name(trainer.strategy.root_device), extra_seconds=lines.earlier_seconds)
     name = settings.name or _name(card)
     record = data.record()
     result = Result(
-        "model", "image-classification", name, record, [exported], provenance, teacher=card.teacher, metrics=metrics
+        "model",
+        "image-classification",
+        name,
+        record,
+        [exports["last"]],
+        provenance,
+        teacher=card.teacher,
+        metrics=metrics,
+        notes=[f"best/* are scores of best.safetensors, sha256 {exports['best'].sha256}"],
     )
     path = write_result(folder.path, result)
     top1, top5 = metrics["last/test/top1"], metrics["last/test/top5"]
@@ -113,14 +122,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines) -> T
             logger=loggers,
             callbacks=[
                 lines,
-                ModelCheckpoint(
-                    dirpath=folder.path,
-                    filename="best",
-                    monitor="val/top1",
-                    mode="max",
-                    save_last=True,
-                    enable_version_counter=False,
-                ),
+                BestAndLast(folder.path),
             ],
             deterministic="warn",
             enable_progress_bar=on_terminal(),
@@ -138,18 +140,19 @@ def _trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines) -> T
 
 def _export_and_score(
     folder: RunFolder, model: nn.Module, card: Card, data: ImageData, device: torch.device
-) -> tuple[dict[str, Metric], Model]:
-    """Write the last and the best model and score both on test and val; the scores, and the last one's record."""
+) -> tuple[dict[str, Metric], dict[str, Model]]:
+    """Write the last and the best model and score both on test and val; the scores, and the two models' records."""
     best = card.build()
     saved = torch.load(folder.best_checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     best.load_state_dict({name.removeprefix("model."): tensor for name, tensor in saved.items()})
     metrics: dict[str, Metric] = {}
     described = {}
     for which, network in (("last", model), ("best", best)):
-        described[which] = save_export(folder.path / f"{which}.safetensors", network, card).model
+        own_card = dataclasses.replace(card, export=which)
+        described[which] = save_export(folder.path / f"{which}.safetensors", network, own_card).model
         for split in ("test", "val"):
             metrics |= score(network.to(device), data.split(split).evaluation_batches()).metrics(f"{which}/{split}")
-    return metrics, described["last"]
+    return metrics, described
 
 
 def _card(settings: TrainSettings, data: ImageData, model: nn.Module, teacher: Model | None) -> Card:
@@ -164,7 +167,8 @@ def _card(settings: TrainSettings, data: ImageData, model: nn.Module, teacher: M
         temperature=settings.temperature,
         kd_weight=None if teacher is None else settings.kd_weight,
         recipe=dataclasses.asdict(settings.recipe)
-        | {"schedule": "one cycle", "validation_size": settings.data.validation_size},
+        | {"schedule": "one cycle", "validation_size": settings.data.validation_size}
+        | {"model.name": settings.model.name, "model.kwargs": settings.model.kwargs},  # `arch` is a free label
     )
     return Card(
         arch=settings.model.name,
@@ -174,6 +178,8 @@ def _card(settings: TrainSettings, data: ImageData, model: nn.Module, teacher: M
         mean=data.mean,
         std=data.std,
         data=data.name,
+        data_sha256=data.sha256,
+        export="last",
         model=described,
         teacher=teacher,
     )

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt_plugin.corpora.card import read_card
+from nmt_plugin.corpora.card import NAME, read_card
 from shared.errors import UserError
+from shared.files import sha256
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,15 @@ class Corpus:
         return self.folder / "spm" / "sentencepiece.model"
 
     def raw_text(self, split: str, language: str) -> list[str]:
-        """Lines of detokenized text. Only a line feed ends a line: other separators may stand inside one."""
-        text = (self.folder / "raw" / f"{split}.{language}").read_text(encoding="utf-8")
+        """Lines of detokenized text. Only a line feed ends a line: other separators may stand inside one.
+
+        Raises UserError where the file is missing, or is not the one that was built.
+        """
+        name = f"raw/{split}.{language}"
+        path = self.folder / name
+        if not path.is_file() or sha256(path) != self.sha256.get(name):
+            raise UserError(f"{path} is missing or changed since the corpus was built; build it again with --fresh")
+        text = path.read_text(encoding="utf-8")
         return text.removesuffix("\n").split("\n")
 
 
@@ -40,11 +48,13 @@ def read_corpus(folder: Path) -> Corpus:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; build it with python -m nmt_plugin.corpora")
     card = read_card(folder)
-    source, target = card["request"]["pair"].split("-")
-    return Corpus(
-        folder=folder,
-        source_language=source,
-        target_language=target,
-        sizes={split: counts["pairs"] for split, counts in card["splits"].items()},
-        sha256={name: digest for name, digest in card["files"].items() if name.startswith("raw/")},
-    )
+    try:
+        return Corpus(
+            folder=folder,
+            source_language=card["source_language"],
+            target_language=card["target_language"],
+            sizes={split: counts["pairs"] for split, counts in card["splits"].items()},
+            sha256={name: digest for name, digest in card["files"].items() if name.startswith("raw/")},
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{folder / NAME} is not a corpus card; build the corpus again with --fresh") from None

@@ -67,7 +67,7 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
     def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample) -> tuple[Tensor, Log]:
         """The criterion's own loss (a sum, in nats) and what it logs. `logits` [B, T, V], `target` [B, T]."""
         terms = label_smoothing_terms(logits, target, self.alpha, ignore_index=self.padding_idx)
-        return terms.loss, {"nll_loss": terms.nll}
+        return terms.loss, {"nll_loss": terms.nll, "counted_tokens": (target != self.padding_idx).sum()}
 
     def logits_and_target(self, model: Any, net_output: Any, sample: Sample) -> tuple[Tensor, Tensor]:
         """Logits [B, T, V] and target ids [B, T], both without the ignored prefix."""
@@ -83,10 +83,10 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Log]) -> None:
-        """Log `loss` per sample-size unit and `nll_loss` per token, both in bits, and perplexity."""
+        """Log, in bits, `loss` per sample-size unit and `nll_loss` per counted token (no pad or prefix); perplexity."""
         sample_size = total(logging_outputs, "sample_size")
         log_bits(logging_outputs, "loss", sample_size)
-        log_bits(logging_outputs, "nll_loss", total(logging_outputs, "ntokens"))
+        log_bits(logging_outputs, "nll_loss", total(logging_outputs, "counted_tokens"))
         metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
 
     @staticmethod

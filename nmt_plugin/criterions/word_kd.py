@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from fairseq.criterions import register_criterion
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 from torch import Tensor
 
 from nmt_plugin.criterions.smoothed_cross_entropy import (
@@ -18,7 +18,7 @@ from nmt_plugin.criterions.smoothed_cross_entropy import (
     total,
 )
 from nmt_plugin.teachers.live import LiveTeacher
-from shared.errors import UserError, check_temperature
+from shared.errors import UserError, check_temperature, exit_on_user_error
 from shared.losses import kd_loss
 
 
@@ -59,6 +59,14 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         self.kd_weight = kd_weight
         self.teacher = LiveTeacher(teacher, task)
 
+    @classmethod
+    def build_criterion(cls, cfg: WordKDConfig, task: Any) -> "WordKDCriterion":
+        """As the base class; says so where no teacher was named."""
+        with exit_on_user_error():
+            if OmegaConf.is_missing(cfg, "teacher"):
+                raise UserError("word_kd needs a teacher: --teacher CHECKPOINT, or criterion.teacher in YAML")
+        return super().build_criterion(cfg, task)
+
     def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample) -> tuple[Tensor, Log]:
         """As the base class, with `kd_loss` (T^2 * KL, a sum in nats) in the log."""
         # At weight 1 the hard-label loss is only logged, so it needs no graph.
@@ -79,4 +87,4 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         """As the base class, with `kd_loss` in bits per token."""
         super().reduce_metrics(logging_outputs)
         if any("kd_loss" in log for log in logging_outputs):
-            log_bits(logging_outputs, "kd_loss", total(logging_outputs, "ntokens"))
+            log_bits(logging_outputs, "kd_loss", total(logging_outputs, "counted_tokens"))

@@ -34,6 +34,7 @@ def diffusion_index(
             the mean distance from `target` to the classes `normalize_over`. Mind that the latter makes the mean change
             over S1 and S2 nearly 0, so that opposite signs on the two say little.
         normalize_over: the classes of `target_mean`, S1 and S2 together; None: every other class that has a centroid.
+            The other normalizations do not read it.
 
     Raises UserError for an empty set, an index out of range, `target` inside the set, an unknown normalization, a class
     without a centroid, or two classes whose centroids coincide at T1.
@@ -45,7 +46,8 @@ def diffusion_index(
         _check_set("set to normalize over", low.shape[0], target, normalize_over)
     # Both sides are normalized over the same classes: those that both students have seen.
     seen = low.isfinite().all(dim=1) & high.isfinite().all(dim=1)
-    if unseen := [k for k in (target, *classes, *(normalize_over or ())) if not seen[k]]:
+    needed = [target, *classes, *(normalize_over or () if normalization == "target_mean" else ())]
+    if unseen := [k for k in dict.fromkeys(needed) if not seen[k]]:
         raise UserError(f"classes {unseen} have no examples in one of the students' data, so they have no centroid")
     low, high = (c.double().masked_fill(~seen.unsqueeze(1), torch.nan) for c in (low, high))
     before = centroid_distances(low, target, normalization, normalize_over)[list(classes)]

@@ -33,8 +33,13 @@ def processes_naming(path: Path) -> list[str]:
     return found
 
 
-def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    output = tmp_path / "interrupted"
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder that the tests below fill one after the other."""
+    return tmp_path_factory.mktemp("demo") / "results"
+
+
+def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(output: Path) -> None:
     command = ["bash", "scripts/demo.sh", "--quick", "--output", str(output)]
     demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     done = output / "state" / "done"
@@ -46,15 +51,15 @@ def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(tmp_p
     assert demo.returncode == 130, said
     assert "goes on from there" in said
     assert (output / "vision" / "teacher-a0" / "result.json").is_file()
-    time.sleep(2)
     assert processes_naming(output) == []
     assert not list(output.rglob("*.part"))
 
 
-def test_quick_demo_ends_with_the_report_and_is_not_run_again(run: Command, tmp_path: Path) -> None:
-    output = tmp_path / "demo"
+def test_quick_demo_goes_on_and_ends_with_the_report(run: Command, output: Path, tmp_path: Path) -> None:
+    finished = (output / "vision" / "teacher-a0" / "result.json").stat().st_mtime_ns
     first = run("bash", "scripts/demo.sh", "--quick", "--output", output, timeout=1500)
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
+    assert (output / "vision" / "teacher-a0" / "result.json").stat().st_mtime_ns == finished
     assert "BLEU" in first.stdout
     assert "report.html" in first.stdout.strip().splitlines()[-1]
     results = read_results(output)
@@ -77,10 +82,39 @@ def test_quick_demo_ends_with_the_report_and_is_not_run_again(run: Command, tmp_
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
-def test_an_unknown_option_is_refused(run: Command, tmp_path: Path) -> None:
-    refused = run("bash", "scripts/demo.sh", "--fast")
+def test_results_of_other_settings_are_not_taken_for_these(run: Command, output: Path) -> None:
+    refused = run("bash", "scripts/demo.sh", "--output", output)
     assert refused.returncode == 2
-    assert re.match(r"error: unknown option --fast; choose", refused.stderr)
+    assert "holds results of other settings" in refused.stderr.splitlines()[-1]
+
+
+def test_a_folder_of_something_else_is_left_alone(run: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    refused = run("bash", "scripts/demo.sh", "--fresh", "--output", tmp_path)
+    assert refused.returncode == 2
+    assert "is not a demo's" in refused.stderr.splitlines()[-1]
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fast"], "error: unknown option --fast; choose"),
+        (["--output"], "error: --output needs a folder"),
+        (["--output", "--quick"], "error: --output needs a folder"),
+        (["--output", "a,b"], "error: --output .*a,b: choose a path of letters"),
+    ],
+)
+def test_wrong_options_are_refused(run: Command, arguments: list[str], message: str) -> None:
+    refused = run("bash", "scripts/demo.sh", *arguments)
+    assert refused.returncode == 2
+    assert re.match(message, refused.stderr)
+
+
+def test_help_works_from_anywhere(run: Command, tmp_path: Path) -> None:
+    shown = run("bash", ROOT / "scripts" / "demo.sh", "--help", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "--output DIR" in shown.stdout
 
 
 def test_setup_is_done_at_once_the_second_time(run: Command) -> None:
@@ -94,13 +128,13 @@ def test_setup_says_what_to_do_where_apt_is_absent(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "scripts/setup.sh", "scripts/constraints.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    key = 'cat pyproject.toml scripts/constraints.txt scripts/setup.sh | sha256sum | cut -d" " -f1'
+    key = '{ pwd; cat pyproject.toml scripts/constraints.txt scripts/setup.sh; } | sha256sum | cut -d" " -f1'
     (tmp_path / ".venv").mkdir()
     with (tmp_path / ".venv" / ".lskd-environment").open("w") as stamp:
         subprocess.run(["bash", "-c", key], cwd=tmp_path, stdout=stamp, check=True)
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool in ("bash", "cat", "cut", "dirname", "mkdir", "rm", "sha256sum"):
+    for tool in ("bash", "cat", "cut", "dirname", "flock", "mkdir", "rm", "sha256sum"):
         (tools / tool).symlink_to(str(shutil.which(tool)))
     environment = {**os.environ, "PATH": str(tools)}
     done = subprocess.run(

@@ -26,7 +26,7 @@ SHORTER = {
         *("--max-update", "2", "--max-tokens", "500", "--cpu", "--encoder-layers", "1", "--decoder-layers", "1"),
         *("--encoder-embed-dim", "32", "--decoder-embed-dim", "32"),
     ],
-    "python -m vision.train": ["recipe=quick", "recipe.epochs=1", "recipe.train_size=500", "data.validation_size=500"],
+    "python -m vision.train": ["recipe=quick", "recipe.epochs=1", "recipe.train_size=500"],
 }
 
 

@@ -67,7 +67,7 @@ def test_the_study_from_teacher_to_figure(run, root, teacher, students):
 
 
 def test_a_killed_run_continues_to_the_same_result(run, root):
-    settings = (*TINY, "alpha=0.1", "recipe.epochs=30")
+    settings = (*TINY, "alpha=0.1", "recipe.epochs=30", "recipe.flip=true")
     succeed(run(*PYTHON, "vision.train", *settings, f"output={root}/whole"))
     command = [*PYTHON, "vision.train", *settings, f"output={root}/killed"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -98,6 +98,7 @@ def test_help_names_the_groups_and_two_examples(run, command):
 
 BAD = {
     "unknown key": (("alhpa=0.1",), "unknown key 'alhpa'; did you mean 'alpha'?"),
+    "unknown key of a group": (("recipe.epoch=3",), "unknown key 'recipe.epoch'; did you mean 'recipe.epochs'?"),
     "unknown option": (("experiment=imagnet",), "fashion_mnist_student fashion_mnist_teacher"),
     "no number": (("alpha=high",), "alpha: Value 'high'"),
     "grammar": (("alpha=[",), "cannot read 'alpha=['"),

@@ -1,6 +1,7 @@
 """Oracles: fairseq's own criterion, and the distillation loss written out in float64 token by token."""
 
 import math
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,10 +10,12 @@ import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.logging import metrics
+from omegaconf import OmegaConf
 
 import nmt_plugin
 from nmt_plugin.criterions import SmoothedCrossEntropyCriterion, WordKDCriterion
 from nmt_plugin.criterions.smoothed_cross_entropy import SmoothedCrossEntropyConfig
+from nmt_plugin.criterions.word_kd import WordKDConfig
 
 LENGTHS = [(5, 3, 1), (4, 4), (7,)]
 
@@ -112,6 +115,27 @@ def test_an_ignored_prefix_counts_nothing(tiny: ModuleType, distilling: Any) -> 
     torch.testing.assert_close(with_prefix, make()(student, padded)[0])
 
 
+def test_bits_per_token_leave_out_the_ignored_prefix(tiny: ModuleType) -> None:
+    """Both averages are over 4 + 2 counted tokens, not over the 10 of the batch."""
+    sample = tiny.batch(tiny.task(), (6, 4))
+    _, _, log = plain(tiny, ignore_prefix_size=2)(tiny.model(tiny.task()).eval(), sample)
+    with metrics.aggregate() as aggregated:
+        SmoothedCrossEntropyCriterion.reduce_metrics([log])
+    bits = log["nll_loss"].item() / 6 / math.log(2)
+    assert aggregated.get_smoothed_values()["nll_loss"] == pytest.approx(bits, abs=1e-3)
+
+
+def test_a_forgotten_teacher_is_named(tiny: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    config = OmegaConf.structured(WordKDConfig(sentence_avg=False))
+    with pytest.raises(SystemExit) as stopped:
+        WordKDCriterion.build_criterion(config, tiny.task())
+    assert stopped.value.code == 2
+    assert (
+        capsys.readouterr().err
+        == "error: word_kd needs a teacher: --teacher CHECKPOINT, or criterion.teacher in YAML\n"
+    )
+
+
 def test_sentence_average_divides_by_sentences(tiny: ModuleType) -> None:
     _, size, _ = plain(tiny, sentence_avg=True)(tiny.model(tiny.task()), tiny.batch(tiny.task(), (5, 3, 1)))
     assert size == 3
@@ -155,7 +179,7 @@ def test_logs_are_bits_per_token(tiny: ModuleType, distilling: Any) -> None:
 )
 def test_bad_settings_are_refused(distilling: Any, options: dict[str, float], message: str) -> None:
     make, _ = distilling
-    with pytest.raises(ValueError, match="^" + __import__("re").escape(message).replace("above", ".*above")):
+    with pytest.raises(ValueError, match=re.escape(message)):
         make(**options)
 
 

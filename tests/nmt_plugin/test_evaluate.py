@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from nmt_plugin.corpora.corpus import Corpus
-from nmt_plugin.evaluate import find_checkpoints, main
+from nmt_plugin.evaluate import default_output, find_checkpoints, main
 from nmt_plugin.generation import read_hypotheses
 from nmt_plugin.scoring import score
 from shared.errors import UserError
+from shared.files import sha256
 
 
 def test_hypotheses_are_ordered_by_sentence_and_only_a_line_feed_ends_one(tmp_path: Path) -> None:
@@ -59,7 +60,28 @@ def test_checkpoints_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
 def test_raw_text_keeps_separators_that_are_no_line_feed(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "test.de").write_text("a\u2028b\nc\n", encoding="utf-8")
-    assert Corpus(tmp_path, "en", "de", {}, {}).raw_text("test", "de") == ["a\u2028b", "c"]
+    digests = {"raw/test.de": sha256(tmp_path / "raw" / "test.de")}
+    corpus = Corpus(tmp_path, "en", "de", {}, digests)
+    assert corpus.raw_text("test", "de") == ["a\u2028b", "c"]
+    (tmp_path / "raw" / "test.de").write_text("x\n", encoding="utf-8")
+    with pytest.raises(UserError, match="missing or changed"):
+        corpus.raw_text("test", "de")
+
+
+def test_scores_of_one_file_or_another_split_go_to_a_folder_of_their_own(tmp_path: Path) -> None:
+    """So that they never replace a run's record."""
+    assert default_output(tmp_path, "test") == tmp_path
+    assert default_output(tmp_path, "valid") == tmp_path / "scores-valid"
+    (tmp_path / "checkpoint_best.pt").touch()
+    assert default_output(tmp_path / "checkpoint_best.pt", "test") == tmp_path / "scores-checkpoint_best-test"
+
+
+@pytest.mark.parametrize("flags", [("--beam", "0"), ("--max-tokens", "-5")])
+def test_search_settings_out_of_range_are_refused(flags: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--model", "m", "--corpus", "c", *flags])
+    assert stopped.value.code == 2
+    assert "is not above 0" in capsys.readouterr().err
 
 
 def test_a_corpus_that_is_none_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

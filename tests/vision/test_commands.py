@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from shared.errors import UserError
+from shared.files import sha256
 from shared.results import read_result
 from vision.diffusion import diffusion
 from vision.evaluate import evaluate
@@ -22,13 +24,19 @@ def pair(study, data, tmp_path):
     return [*data, f"low={study.low}", f"high={study.high}", f"output={tmp_path}"]
 
 
-def brute_force_centroids(path, settings, split):
-    """Means of numpy arrays, class by class."""
+def features_and_labels(path, settings, split):
+    """Numpy arrays of a whole split, through the network's own average pooling."""
     model = ExportedModel(str(path))
     images = load_same_data(settings.data, [model]).split(split)
     with torch.no_grad():
         features = model.network.forward_features(images.__getitems__(list(range(len(images))))[0]).mean((2, 3)).numpy()
-    return np.stack([features[images.labels.numpy() == k].astype(np.float64).mean(0) for k in range(10)])
+    return features, images.labels.numpy()
+
+
+def brute_force_centroids(path, settings, split):
+    """Means of numpy arrays, class by class."""
+    features, labels = features_and_labels(path, settings, split)
+    return np.stack([features[labels == k].astype(np.float64).mean(0) for k in range(10)])
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -85,6 +93,70 @@ def test_students_that_differ_in_more_than_temperature(compose, pair, study, tmp
         diffusion(compose("diffusion", [*pair, f"high={tmp_path}/other.safetensors"]))
 
 
+def test_the_last_epoch_is_not_compared_with_the_best(compose, pair, study):
+    with pytest.raises(UserError, match=r"differ in export \(last or best\) too \(last; best\)"):
+        diffusion(compose("diffusion", [*pair, f"high={study.high.with_name('best.safetensors')}"]))
+
+
+def test_records_of_different_settings_have_different_names(compose, pair, data, study, tmp_path):
+    nearest = [*pair, "sets=nearest", f"teacher={study.teacher}"]
+    variants = (pair, [*pair, "targets=[coat]"], [*nearest, "s1_size=2"], [*nearest, "s1_size=3"])
+    names = []
+    for overrides in variants:
+        diffusion(compose("diffusion", overrides))
+        names.append(read_result(tmp_path / "result.json").name)
+    for students in ([study.low], [study.low, study.high], [study.low, study.teacher]):
+        listed = ",".join(map(str, students))
+        project(compose("project", [*data, f"students=[{listed}]", f"output={tmp_path}"]))
+        names.append(read_result(tmp_path / "result.json").name)
+    assert len(set(names)) == len(names)
+
+
+def test_a_record_takes_a_given_name(compose, pair, data, study, tmp_path):
+    diffusion(compose("diffusion", [*pair, "name=mine"]))
+    assert read_result(tmp_path / "result.json").name == "mine"
+    project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}", "name=drawn"]))
+    assert read_result(tmp_path / "result.json").name == "drawn"
+    evaluate(compose("evaluate", [*data, f"checkpoint={study.low}", f"output={tmp_path}", "name=scored"]))
+    assert read_result(tmp_path / "result.json").name == "scored"
+
+
+def test_a_target_named_twice(compose, pair):
+    with pytest.raises(UserError, match="names a class twice"):
+        diffusion(compose("diffusion", [*pair, "targets=[coat,coat]"]))
+
+
+def test_other_files_of_the_same_data_set_are_refused(compose, study, make_fashion_mnist, tmp_path):
+    other = make_fashion_mnist(tmp_path / "other", test=50)
+    overrides = [f"data.data_dir={other}", "data.validation_size=60", f"checkpoint={study.low}"]
+    with pytest.raises(UserError, match="sha256 of the files"):
+        evaluate(compose("evaluate", overrides))
+
+
+def test_a_diverged_model_gets_one_line(compose, pair, data, study, tmp_path):
+    weights = load_file(study.high)
+    weights["conv1.0.weight"] = torch.full_like(weights["conv1.0.weight"], float("nan"))
+    save_file(weights, tmp_path / "nan.safetensors")
+    card = json.loads(study.high.with_suffix(".json").read_text())
+    card["model"]["sha256"] = sha256(tmp_path / "nan.safetensors")
+    (tmp_path / "nan.json").write_text(json.dumps(card))
+    with pytest.raises(UserError, match=r"nan\.safetensors: .*diverged"):
+        diffusion(compose("diffusion", [*pair, f"high={tmp_path}/nan.safetensors"]))
+
+
+def test_a_class_that_a_split_lacks(compose, data, study, tmp_path, monkeypatch):
+    def without_coats(settings, models):
+        found = load_same_data(settings, models)
+        images, labels = found.splits["val"]
+        found.splits["val"] = images[labels != 4], labels[labels != 4]
+        return found
+
+    monkeypatch.setattr("vision.project.load_same_data", without_coats)
+    with pytest.raises(UserError, match="val has no image of coat"):
+        project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}/out"]))
+    assert not (tmp_path / "out").exists()
+
+
 def test_targets_without_sets(compose, pair):
     with pytest.raises(UserError, match=r"no S1 and S2 for \['bag'\].*pullover, coat, shirt"):
         diffusion(compose("diffusion", [*pair, "targets=[bag]"]))
@@ -114,18 +186,34 @@ def test_projection_records_what_it_draws(compose, data, study, tmp_path):
         assert {len(points) for points in panel.points.values()} == {5 if panel.split == "train" else 2}
 
 
-def test_projection_shares_its_axes_between_splits(compose, data, study, tmp_path):
-    """One linear map carries the features of both splits to their points: fit it on train, find val with it."""
-    settings = compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}"])
+def test_projection_against_numpy(compose, data, study, tmp_path):
+    """QR of the classifier's rows with their bias, then an SVD of train points and centroids, used for both splits."""
+    settings = compose(
+        "project", [*data, f"students=[{study.low}]", f"output={tmp_path}", "train_images=5", "validation_images=2"]
+    )
     project(settings)
-    panels = read_result(tmp_path / "result.json").panels
-    names = ExportedModel(str(study.low)).card.class_names
-    before = {s: brute_force_centroids(study.low, settings, s)[[2, 4, 1]] for s in ("train", "val")}
-    flat = {p.split: np.array([p.centroids[names[k]] for k in (2, 4, 1)]) for p in panels}
-    # three centroids span one plane of the map; differences between them must be carried alike in both splits
-    lengths = {s: np.linalg.norm(np.diff(before[s], axis=0), axis=1) for s in before}
-    drawn = {s: np.linalg.norm(np.diff(flat[s], axis=0), axis=1) for s in flat}
-    assert all((drawn[s] <= lengths[s] + 1e-3).all() for s in drawn)  # an orthogonal projection never lengthens
+    panels = {panel.split: panel for panel in read_result(tmp_path / "result.json").panels}
+    chosen, names = (2, 4, 1), ("pullover", "coat", "trouser")
+    weights = load_file(study.low)
+    rows = np.column_stack([weights["fc.weight"].numpy(), weights["fc.bias"].numpy()])[list(chosen)].astype(float)
+    basis = np.linalg.qr(rows.T)[0]
+    on_basis = {}
+    for split, count in (("train", 5), ("val", 2)):
+        features, labels = features_and_labels(study.low, settings, split)
+        extended = np.column_stack([features.astype(float), np.ones(len(features))]) @ basis
+        points = np.concatenate([extended[labels == k][:count] for k in chosen])
+        on_basis[split] = points, np.stack([extended[labels == k].mean(0) for k in chosen])
+    fitted_on = np.concatenate(on_basis["train"])
+    axes = np.linalg.svd(fitted_on - fitted_on.mean(0), full_matrices=False)[2][:2]
+    drawn = {
+        s: [np.concatenate([p.points[n] for n in names]), np.array([p.centroids[n] for n in names])]
+        for s, p in panels.items()
+    }
+    expected = {s: [(part - fitted_on.mean(0)) @ axes.T for part in parts] for s, parts in on_basis.items()}
+    signs = np.sign((drawn["train"][0] * expected["train"][0]).sum(0))  # an SVD leaves the signs of its axes open
+    for split in ("train", "val"):
+        for ours, theirs in zip(drawn[split], expected[split], strict=True):
+            np.testing.assert_allclose(ours, theirs * signs, atol=2e-4)
 
 
 @pytest.mark.parametrize(

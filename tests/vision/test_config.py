@@ -57,8 +57,11 @@ def test_every_option_composes(compose, group):
         ("train", ["output=x", "recipe.epochs=0"], r"recipe\.epochs is 0"),
         ("train", ["output=x", "recipe.warmup=1"], r"recipe\.warmup"),
         ("train", ["output=x", "threads=0"], "threads is 0"),
+        ("train", ["output=x", "seed=-1"], "seed is -1"),
+        ("diffusion", ["low=a", "high=b", "output=x", "targets=[]"], "targets is empty"),
         ("train", ["output=x", "+misspelt=1"], "misspelt"),
         ("evaluate", ["checkpoint=x", "split=dev"], "choose one of train, val, test"),
+        ("evaluate", ["checkpoint=x", "name=mine"], "name is for the record"),
         ("diffusion", ["low=a", "high=b", "output=x", "normalization=max"], "choose one of mean_pairwise"),
         ("diffusion", ["low=a", "high=b", "output=x", "sets=wordnet"], "choose explicit"),
         ("diffusion", ["low=a", "high=b", "output=x", "sets=nearest"], "goes together with teacher="),
@@ -79,7 +82,7 @@ def test_every_key_is_read(compose, study, keys_read, tmp_path):
 
     data = [f"data.data_dir={study.data}", "data.validation_size=60"]
     pair = [f"low={study.low}", f"high={study.high}", f"output={tmp_path}"]
-    evaluate(compose("evaluate", [*data, f"checkpoint={study.low}"]))
+    evaluate(compose("evaluate", [*data, f"checkpoint={study.low}", f"output={tmp_path}"]))
     diffusion(compose("diffusion", [*data, *pair]))
     diffusion(compose("diffusion", [*data, *pair, "sets=nearest", f"teacher={study.teacher}"]))
     project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}"]))

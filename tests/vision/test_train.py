@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from shared.errors import UserError
 from shared.files import sha256
 from shared.results import read_result
+from vision.best_and_last import BestAndLast
 from vision.checkpoint import load_card, load_export
 from vision.run_folder import RunFolder
 from vision.train import train
@@ -18,6 +19,10 @@ def test_the_record_of_a_student(study):
     assert (result.kind, result.task, model.role) == ("model", "image-classification", "student")
     assert (model.temperature, model.kd_weight, model.alpha) == (1.0, 1.0, None)
     assert model.sha256 == sha256(study.low)
+    assert (model.recipe["model.name"], model.recipe["model.kwargs"]["stem_width"]) == ("resnet18", 4)
+    assert result.notes == [
+        f"best/* are scores of best.safetensors, sha256 {sha256(study.low.with_name('best.safetensors'))}"
+    ]
     assert result.teacher.sha256 == sha256(study.teacher)
     assert (result.teacher.alpha, result.teacher.role) == (0.1, "teacher")
     assert result.data.sizes == {"train": 200, "val": 60, "test": 60}
@@ -88,17 +93,59 @@ def test_a_folder_of_another_run_is_refused(study, compose):
         train(
             compose("train", [*study.common, f"teacher={study.teacher}", "temperature=2", f"output={study.low.parent}"])
         )
-    other = study.teacher.with_name("best.safetensors")
-    if sha256(other) != sha256(study.teacher):
-        with pytest.raises(UserError, match="teacher_sha256"):
-            train(compose("train", [*study.common, f"teacher={other}", "temperature=1", f"output={study.low.parent}"]))
+
+
+def test_another_teacher_in_the_same_place_is_refused(study, compose, tmp_path):
+    """The same card, other weights."""
+    weights = load_file(study.teacher)
+    weights["fc.bias"] = weights["fc.bias"] + 1
+    save_file(weights, tmp_path / "t.safetensors")
+    card = json.loads(study.teacher.with_suffix(".json").read_text())
+    card["model"]["sha256"] = sha256(tmp_path / "t.safetensors")
+    (tmp_path / "t.json").write_text(json.dumps(card))
+    overrides = [*study.common, f"teacher={tmp_path}/t.safetensors", "temperature=1", f"output={study.low.parent}"]
+    with pytest.raises(UserError, match=r"holds another run \(teacher_sha256"):
+        train(compose("train", overrides))
+
+
+def test_a_finished_run_knows_its_data(study, compose, make_fashion_mnist, tmp_path, capsys):
+    finished = [*study.common, "alpha=0.1", f"output={study.teacher.parent}"]
+    train(compose("train", [*finished, "~data.sets.coat", "data.projection=[bag,coat,shirt]"]))
+    assert "already finished" in capsys.readouterr().out  # the sets of the other commands are no part of a training
+    other = make_fashion_mnist(tmp_path / "other", test=50)
+    with pytest.raises(UserError, match=r"holds another run \(data_sha256"):
+        train(compose("train", [*finished, f"data.data_dir={other}"]))
+
+
+def test_a_damaged_config_is_named(study, compose, tmp_path):
+    (tmp_path / "last.ckpt").touch()
+    (tmp_path / "config.yaml").write_text("data: {name: fashion_mn")
+    with pytest.raises(UserError, match=r"config\.yaml is damaged"):
+        train(compose("train", [*study.common, f"output={tmp_path}"]))
+
+
+def test_a_moved_folder_still_knows_its_best_score(study, tmp_path):
+    saved = torch.load(study.teacher.with_name("last.ckpt"), weights_only=True)["callbacks"]
+    (state,) = [state for state in saved.values() if "best_model_score" in state]
+    moved = BestAndLast(tmp_path)
+    moved.load_state_dict(state)
+    assert moved.best_model_score == state["best_model_score"]
+    assert moved.best_k_models == {str(tmp_path / "best.ckpt"): state["best_model_score"]}
+    assert moved.kth_best_model_path == moved.best_model_path == str(tmp_path / "best.ckpt")
+
+
+def test_momentum_is_the_first_beta_of_adams_family(study, compose, tmp_path):
+    overrides = ["recipe.optimizer=adamw", "recipe.momentum=0.7", "recipe.lr=0.001", "recipe.epochs=1"]
+    train(compose("train", [*study.common, *overrides, f"output={tmp_path}"]))
+    groups = torch.load(tmp_path / "last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert {tuple(group["betas"]) for group in groups} == {(0.7, 0.999)}
 
 
 def test_fresh_removes_what_was_there(study, compose, tmp_path):
     settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
     for name in ("result.json", "last.ckpt", "best.safetensors", "mine.txt"):
         (tmp_path / name).write_text("x")
-    RunFolder(settings.output).claim(settings, None)
+    RunFolder(settings.output).claim(settings, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.txt"]
 
 
@@ -117,6 +164,8 @@ def test_a_diverging_run_ends_without_a_record(study, compose, tmp_path):
         ({"model.name": "resnet81"}, "timm has no model"),
         ({"recipe.optimizer": "sgdd"}, r"recipe\.optimizer=sgdd"),
         ({"accelerator": "abacus"}, "accelerator=abacus"),
+        ({"recipe.batch_size": "1"}, "batches of one"),
+        ({"recipe.epochs": "2", "recipe.batch_size": "100", "recipe.warmup": "0.25"}, "no more than one step"),
     ],
 )
 def test_bad_input_is_refused_before_training(study, compose, tmp_path, change, message):
@@ -160,6 +209,14 @@ class TestExports:
     def test_a_foreign_card(self, export):
         self.edit(export, colour="blue")
         with pytest.raises(UserError, match="not the card"):
+            load_export(export)
+
+    def test_a_damaged_card(self, export):
+        self.edit(export, image_shape=[28, 28])
+        with pytest.raises(UserError, match="image_shape"):
+            load_export(export)
+        self.edit(export, image_shape=[1, 28, 28], model=[])
+        with pytest.raises(UserError, match=r"card\.model must be an object"):
             load_export(export)
 
     def test_weights_of_another_architecture(self, export):

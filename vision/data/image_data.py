@@ -51,13 +51,21 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
         """Shuffled batches whose order depends on `seed` and epoch alone, so that a resumed run continues exactly.
 
         Lightning tells the sampler the epoch. A last short batch is left out (batch normalization cannot train on a
-        batch of one); the next epoch shuffles anew.
+        batch of one); the next epoch shuffles anew. The loader draws from a generator of its own: from the global one
+        it would take a number at a moment that differs between a resumed and an unbroken run, and shift the flips.
         """
         sampler: DistributedSampler[tuple[Tensor, Tensor]] = DistributedSampler(
             self, num_replicas=1, rank=0, shuffle=True, seed=seed * SEED_STRIDE
         )
-        short = len(self) >= batch_size
-        return DataLoader(self, batch_size, sampler=sampler, collate_fn=_already_a_batch, drop_last=short)
+        drop_last = len(self) >= batch_size
+        return DataLoader(
+            self,
+            batch_size,
+            sampler=sampler,
+            collate_fn=_already_a_batch,
+            drop_last=drop_last,
+            generator=torch.Generator(),
+        )
 
 
 def _already_a_batch(batch: Any) -> Any:

@@ -75,6 +75,18 @@ def test_a_class_without_examples_outside_the_set_does_not_matter() -> None:
         diffusion_index(low, high, 0, [3])
 
 
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_only_target_mean_needs_examples_of_the_classes_to_normalize_over(normalization: str) -> None:
+    empty = torch.full((1, 1), float("nan"))
+    low, high, over = torch.cat([LOW, empty]), torch.cat([HIGH, empty]), [1, 2, 3]
+    if normalization == "target_mean":
+        with pytest.raises(UserError, match=r"classes \[3\] have no examples"):
+            diffusion_index(low, high, 0, [1, 3], normalization=normalization, normalize_over=over)
+        return
+    value = diffusion_index(low, high, 0, [1], normalization=normalization, normalize_over=over)
+    assert value == pytest.approx(diffusion_index(LOW, HIGH, 0, [1], normalization=normalization))
+
+
 @pytest.mark.parametrize(
     ("target", "classes", "message"),
     [
