@@ -67,6 +67,12 @@ def test_commands_run_in_the_order_printed(run: Command, corpus: Path, tmp_path:
     assert (tmp_path / "libreoffice.en-ru" / "data-bin" / "dict.ru.txt").is_file()
 
 
+def test_readme_shows_what_the_demo_prints() -> None:
+    (shown,) = [block for block in re.findall(r"^```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE) if "BLEU" in block]
+    for line in ("teacher ", "student, T = 1", "student, T = 3", "report: runs/demo/report.html"):
+        assert line in shown
+
+
 def test_python_examples_run(run: Command) -> None:
     (example,) = blocks("python")
     done = run("python", "-c", example)
