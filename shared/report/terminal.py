@@ -23,7 +23,7 @@ def to_text(document: Document) -> str:
             elif isinstance(block, Table | Tables) and wanted:
                 lines += _table(block.tables[0] if isinstance(block, Tables) else block)
                 wanted = False
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ") + "\n"  # so that it can be searched and copied
 
 
 def _table(table: Table) -> list[str]:
