@@ -24,8 +24,8 @@ NMT_MODEL=(--arch transformer_iwslt_de_en --share-all-embeddings --encoder-norma
   --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4 --dropout 0.1)
 NMT_RECIPE=(--optimizer adam --adam-betas '(0.9, 0.98)' --lr 4e-3 --lr-scheduler polynomial_decay --warmup-updates 400
   --max-tokens 1000 --required-batch-size-multiple 1)
-TEACHER_UPDATES=1600 # 2 epochs
-STUDENT_UPDATES=850  # 1.1 epochs; a student learns faster, from the teacher's whole distribution
+TEACHER_UPDATES=1700 # 2.1 epochs
+STUDENT_UPDATES=950  # 1.2 epochs; a student learns faster, from the teacher's whole distribution
 BEAM=5 MAX_LEN=200
 VISION_RECIPE=mini # vision/conf/recipe/mini.yaml
 RUNS=runs/demo
