@@ -59,8 +59,8 @@ esac
 
 bash scripts/setup.sh
 export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
-# Large temporary tensors are kept by the allocator instead of being returned to the system and faulted in again: a
-# third more tokens a second in fairseq on one CPU core.
+# The allocator keeps large temporary tensors instead of returning them to the system and faulting them in again, which
+# is what a CPU spends much of a softmax over the dictionary on.
 export MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 # ---- the output folder: one demo at a time, of one setting -----------------------------------------------------------
