@@ -1,5 +1,6 @@
 """Reading fairseq checkpoints of our own and of strangers: restricted loading, one clear line where it fails."""
 
+import hashlib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import DictConfig, OmegaConf
 
 from shared.errors import UserError
+
+
+def checkpoint_paths(names: str) -> list[str]:
+    """Colon-separated checkpoints, as fairseq's own `--path` takes them. Raises UserError where one is named twice."""
+    paths = [str(path) for path in utils.split_paths(names)]
+    if len({Path(path).resolve() for path in paths}) != len(paths):
+        raise UserError(f"--teacher {names} names a checkpoint twice; an ensemble needs different ones")
+    return paths
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -61,6 +70,13 @@ def checkpoint_task(path: str, config: DictConfig, student_task: Any) -> Any:
         f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
         "copy them beside the checkpoint"
     )
+
+
+def dictionary_digest(dictionary: Dictionary | None) -> str:
+    """SHA-256 over a dictionary's entries in order; "" where a task has none."""
+    if dictionary is None:
+        return ""
+    return hashlib.sha256("\n".join(dictionary.symbols).encode()).hexdigest()
 
 
 def check_same_dictionary(kind: str, teacher: Dictionary | None, student: Dictionary | None) -> None:

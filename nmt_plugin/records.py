@@ -1,5 +1,6 @@
 """What a fairseq checkpoint says of itself, in the terms of `result.json`."""
 
+import hashlib
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig
 from omegaconf import DictConfig, OmegaConf
 
-from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
+from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint
+from nmt_plugin.teachers.store import Manifest, read_manifest
 from shared.errors import UserError
 from shared.files import sha256
 from shared.results import Model
@@ -59,17 +61,17 @@ class TrainedModel:
     def teacher(self) -> Model | None:
         """Card of the teacher that the model was distilled from; None for a model trained on hard labels.
 
-        Raises UserError where the teacher's checkpoint is not where it was.
+        Raises UserError where the teacher's checkpoint or cache is not where it was.
         """
         criterion = self._config.criterion
         if criterion._name != "word_kd":
             return None
-        if not Path(criterion.teacher).is_file():
-            raise UserError(
-                f"{criterion.teacher}: the teacher of {self.path} is not there; put it back, so that the record can "
-                "name it"
-            )
-        return TrainedModel(Path(criterion.teacher)).card()
+        try:
+            if criterion.get("teacher_cache"):
+                return _manifest(criterion).teacher
+            return teacher_card(criterion.teacher)
+        except UserError as error:
+            raise UserError(f"the record of {self.path} cannot name its teacher: {error}") from None
 
     def check_dictionary(self, data_bin: Path, language: str) -> None:
         """Raise UserError unless the model's output has one row for each entry of the data folder's dictionary."""
@@ -82,6 +84,40 @@ class TrainedModel:
                 f"{self.path} was trained with {rows} dictionary entries, but {path} has {entries}; "
                 "evaluate it on the corpus that it was trained on"
             )
+
+
+def teacher_card(checkpoints: str) -> Model:
+    """Card of a teacher, one checkpoint or several separated by colons (an ensemble has the members' common facts)."""
+    cards = [TrainedModel(Path(path)).card() for path in checkpoint_paths(checkpoints)]
+    first = cards[0]
+    if len(cards) == 1:
+        return first
+    alphas = {card.alpha for card in cards}
+    shared = {key: value for key, value in first.recipe.items() if all(c.recipe.get(key) == value for c in cards)}
+    return Model(
+        role="teacher",
+        arch=" + ".join(card.arch for card in cards),
+        parameters=sum(card.parameters for card in cards),
+        sha256=hashlib.sha256("".join(card.sha256 for card in cards).encode()).hexdigest(),
+        seed=first.seed,
+        alpha=first.alpha if len(alphas) == 1 else None,
+        recipe=shared | {"ensemble": [card.sha256 for card in cards]},
+    )
+
+
+def _manifest(criterion: DictConfig) -> Manifest:
+    return read_manifest(Path(criterion.teacher_cache) / "train")
+
+
+def _distillation(criterion: DictConfig) -> dict[str, Any]:
+    """How a student was distilled, besides T and the weight; what older checkpoints do not say was the default."""
+    if criterion._name != "word_kd":
+        return {}
+    recipe: dict[str, Any] = {"criterion.kd_loss": str(criterion.get("kd_loss") or "kl")}
+    if criterion.get("teacher_cache"):
+        manifest = _manifest(criterion)
+        recipe |= {"criterion.topk": manifest.k, "criterion.topk_policy": str(criterion.topk_policy)}
+    return recipe
 
 
 def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:
@@ -117,7 +153,7 @@ def _recipe(config: DictConfig) -> dict[str, Any]:
             # Both say the same in fairseq's own structure for Transformers.
             settings = OmegaConf.structured(TransformerConfig.from_namespace(settings))
         recipe |= dict(_flat(OmegaConf.to_container(settings, enum_to_str=True), group))
-    return recipe
+    return recipe | _distillation(config.criterion)
 
 
 def _flat(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
+from nmt_plugin.teachers.live import output_logits
 from shared.errors import check_alpha, exit_on_user_error
 from shared.losses import label_smoothing_terms
 
@@ -56,30 +57,27 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
 
     def forward(self, model: Any, sample: Sample) -> tuple[Tensor, int, Log]:
         """Loss in nats (a sum), the sample size that fairseq divides it by, and sums for the log."""
-        net_output = model(**sample["net_input"])
-        logits, target = self.logits_and_target(model, net_output, sample)
-        loss, log = self.loss_and_log(logits, target, sample)
+        logits = output_logits(model, model(**sample["net_input"]))
+        counted = self.counted_tokens(sample["target"])
+        loss, log = self.loss_and_log(logits[counted], sample["target"][counted], sample, counted)
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         common = {"loss": loss, "ntokens": sample["ntokens"], "nsentences": sample["target"].size(0)}
         log = {key: _detached(value) for key, value in (common | log).items()}
         return loss, sample_size, log | {"sample_size": sample_size}
 
-    def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample) -> tuple[Tensor, Log]:
-        """The criterion's own loss (a sum, in nats) and what it logs. `logits` [B, T, V], `target` [B, T]."""
-        terms = label_smoothing_terms(logits, target, self.alpha, ignore_index=self.padding_idx)
-        return terms.loss, {"nll_loss": terms.nll, "counted_tokens": (target != self.padding_idx).sum()}
+    def counted_tokens(self, target: Tensor) -> Tensor:
+        """Bool [B, T]: the target positions [B, T] that are neither padding nor in the ignored prefix."""
+        counted = target != self.padding_idx
+        counted[:, : self.ignore_prefix_size] = False
+        return counted
 
-    def logits_and_target(self, model: Any, net_output: Any, sample: Sample) -> tuple[Tensor, Tensor]:
-        """Logits [B, T, V] and target ids [B, T], both without the ignored prefix."""
-        target = model.get_targets(sample, net_output)
-        return self.output_logits(model, net_output), target[:, self.ignore_prefix_size :]
+    def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
+        """The criterion's own loss (a sum, in nats) and what it logs.
 
-    def output_logits(self, model: Any, net_output: Any) -> Tensor:
-        """[B, T, V] without the ignored prefix; log-probabilities where the model has no plain logits."""
-        logits = net_output[0]
-        if getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None:
-            logits = model.get_normalized_probs(net_output, log_probs=True)
-        return logits[:, self.ignore_prefix_size :]
+        `logits` [n, V] and `target` [n] are those of the n positions that `counted` [B, T] marks in the batch `sample`.
+        """
+        terms = label_smoothing_terms(logits, target, self.alpha, ignore_index=None)
+        return terms.loss, {"nll_loss": terms.nll, "counted_tokens": len(target)}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Log]) -> None:

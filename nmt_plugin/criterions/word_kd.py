@@ -1,12 +1,13 @@
-"""Criterion `word_kd`: word-level knowledge distillation from a live teacher."""
+"""Criterion `word_kd`: word-level knowledge distillation from live or cached teachers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq.criterions import register_criterion
-from omegaconf import MISSING, OmegaConf
+from fairseq.dataclass import ChoiceEnum
+from fairseq.logging import metrics
 from torch import Tensor
 
 from nmt_plugin.criterions.smoothed_cross_entropy import (
@@ -17,20 +18,41 @@ from nmt_plugin.criterions.smoothed_cross_entropy import (
     log_bits,
     total,
 )
-from nmt_plugin.teachers.live import LiveTeacher
+from nmt_plugin.teachers.batch import Teacher, TeacherBatch
+from nmt_plugin.teachers.cached import CachedTeacher
+from nmt_plugin.teachers.live import DTYPES, LiveTeacher
 from shared.errors import UserError, check_temperature, exit_on_user_error
-from shared.losses import kd_loss
+from shared.losses import TopK, dist_loss, kd_loss, topk_kd_loss
+from shared.losses.topk import POLICIES
+
+KD_LOSSES = ("kl", "dist")
 
 
+# fairseq makes command-line flags of these; it knows Optional[str] and not `str | None`.
 @dataclass
 class WordKDConfig(SmoothedCrossEntropyConfig):
-    teacher: str = field(default=MISSING, metadata={"help": "fairseq checkpoint of the teacher"})
+    teacher: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "fairseq checkpoint of the teacher; A.pt:B.pt averages their probabilities"}
+    )
+    teacher_cache: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "folder that python -m nmt_plugin.cache wrote; takes the place of --teacher"}
+    )
     temperature: float = field(default=1.0, metadata={"help": "T, above 0: both sides are softened by it"})
     kd_weight: float = field(
         default=0.9,
         metadata={
             "help": "w in [0, 1]: loss = w * T^2 * KL(teacher || student) + (1 - w) * label-smoothed cross-entropy"
         },
+    )
+    kd_loss: ChoiceEnum(KD_LOSSES) = field(  # type: ignore[valid-type]
+        default="kl", metadata={"help": "kl, or dist: correlations of rows and columns in its place (tau = T)"}
+    )
+    teacher_dtype: ChoiceEnum(list(DTYPES)) = field(  # type: ignore[valid-type]
+        default="fp32", metadata={"help": "in which a live teacher's weights are kept and run"}
+    )
+    topk_policy: ChoiceEnum(POLICIES) = field(  # type: ignore[valid-type]
+        default="tail",
+        metadata={"help": "of a cache with K < V: the rest as one outcome, or renormalize over the top K (Tan et al.)"},
     )
 
 
@@ -46,9 +68,13 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         self,
         task: Any,
         label_smoothing: float,
-        teacher: str,
-        temperature: float,
-        kd_weight: float,
+        teacher: str | None = None,
+        teacher_cache: str | None = None,
+        temperature: float = 1.0,
+        kd_weight: float = 0.9,
+        kd_loss: str = "kl",
+        teacher_dtype: str = "fp32",
+        topk_policy: str = "tail",
         ignore_prefix_size: int = 0,
         sentence_avg: bool = False,
     ) -> None:
@@ -57,34 +83,74 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         if not 0.0 <= kd_weight <= 1.0:
             raise UserError(f"--kd-weight is {kd_weight}; it must be in [0, 1], e.g. 0.9 or 1")
         self.kd_weight = kd_weight
-        self.teacher = LiveTeacher(teacher, task)
+        self.kd_loss = str(kd_loss)
+        self.topk_policy = str(topk_policy)
+        self.teacher = self._teacher(task, teacher, teacher_cache, str(teacher_dtype))
 
-    @classmethod
-    def build_criterion(cls, cfg: WordKDConfig, task: Any) -> "WordKDCriterion":
-        """As the base class; says so where no teacher was named."""
-        with exit_on_user_error():
-            if OmegaConf.is_missing(cfg, "teacher"):
-                raise UserError("word_kd needs a teacher: --teacher CHECKPOINT, or criterion.teacher in YAML")
-        return super().build_criterion(cfg, task)
+    def _teacher(self, task: Any, teacher: str | None, cache: str | None, dtype: str) -> Teacher:
+        if bool(teacher) == bool(cache):
+            raise UserError(
+                "word_kd needs a teacher, one of: --teacher CHECKPOINT, --teacher-cache DIR "
+                "(criterion.teacher, criterion.teacher_cache in YAML)"
+            )
+        if not cache:
+            if self.topk_policy != "tail":
+                raise UserError(
+                    f"--topk-policy {self.topk_policy} is for --teacher-cache; a live teacher has all classes"
+                )
+            return LiveTeacher(str(teacher), task, dtype)
+        cached = CachedTeacher(cache, task)
+        k, classes = cached.manifest.k, cached.manifest.classes
+        if k < classes and self.kd_loss == "dist":
+            raise UserError(
+                f"--kd-loss dist needs every class; {cache} keeps {k} of {classes} (make it with --topk all)"
+            )
+        if k < classes and self.topk_policy == "tail" and self.temperature < 1.0:
+            raise UserError(
+                f"temperature is {self.temperature}; {cache} keeps {k} of {classes} classes and serves T >= 1"
+            )
+        return cached
 
-    def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample) -> tuple[Tensor, Log]:
-        """As the base class, with `kd_loss` (T^2 * KL, a sum in nats) in the log."""
+    def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
+        """As the base class; the log also has `kd_loss` and what the teacher says, as sums in nats."""
         # At weight 1 the hard-label loss is only logged, so it needs no graph.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.kd_weight < 1.0):
-            hard, log = super().loss_and_log(logits, target, sample)
+            hard, log = super().loss_and_log(logits, target, sample, counted)
         if self.kd_weight == 0.0:
             return hard, log
-        model, net_output = self.teacher(sample)
-        teacher_logits = self.output_logits(model, net_output)
-        kd = kd_loss(logits, teacher_logits, self.temperature, mask=target != self.padding_idx)
+        with exit_on_user_error():
+            teacher = self.teacher(sample, counted)
+        kd = self.distillation(logits, teacher.distribution)
         loss = self.kd_weight * kd
         if self.kd_weight < 1.0:
             loss = loss + (1.0 - self.kd_weight) * hard
-        return loss, log | {"kd_loss": kd}
+        return loss, log | {"kd_loss": kd} | _teacher_log(logits, teacher)
+
+    def distillation(self, logits: Tensor, teacher: Tensor | TopK) -> Tensor:
+        """The distillation term, a sum over the n rows of `logits` [n, V], in nats (DIST: n times its scalar)."""
+        if isinstance(teacher, TopK):
+            return topk_kd_loss(logits, teacher, self.temperature, policy=self.topk_policy)  # type: ignore[arg-type]
+        if self.kd_loss == "dist":
+            return len(logits) * dist_loss(logits, teacher, tau=self.temperature)
+        return kd_loss(logits, teacher, self.temperature)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Log]) -> None:
-        """As the base class, with `kd_loss` in bits per token."""
+        """As the base class; per counted token `kd_loss`, `teacher_nll` and `teacher_entropy` in bits, and as shares
+        `agreement` (the student's most probable token is the teacher's) and `retained` (the teacher's top-K mass).
+        """
         super().reduce_metrics(logging_outputs)
-        if any("kd_loss" in log for log in logging_outputs):
-            log_bits(logging_outputs, "kd_loss", total(logging_outputs, "counted_tokens"))
+        if not any("kd_loss" in log for log in logging_outputs):
+            return
+        tokens = total(logging_outputs, "counted_tokens")
+        for key in ("kd_loss", "teacher_nll", "teacher_entropy"):
+            log_bits(logging_outputs, key, tokens)
+        for key in ("agreement", "retained"):
+            if any(key in log for log in logging_outputs):
+                metrics.log_scalar(key, total(logging_outputs, key) / tokens, tokens, round=4)
+
+
+def _teacher_log(logits: Tensor, teacher: TeacherBatch) -> Log:
+    agreement = (logits.detach().argmax(dim=-1) == teacher.top1).sum()
+    log = {"teacher_nll": teacher.nll, "teacher_entropy": teacher.entropy, "agreement": agreement}
+    return log if teacher.retained is None else log | {"retained": teacher.retained}

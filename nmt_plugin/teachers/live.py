@@ -1,41 +1,86 @@
-"""A teacher that runs beside the student."""
+"""A teacher that runs beside the student: one fairseq model, or several averaged in probability."""
 
+import math
 from typing import Any
 
 import torch
-from fairseq import checkpoint_utils
-from torch import nn
+from fairseq import checkpoint_utils, utils
+from torch import Tensor, nn
 
-from nmt_plugin.checkpoints import check_same_dictionary, checkpoint_config, checkpoint_task, read_checkpoint
+from nmt_plugin.checkpoints import (
+    check_same_dictionary,
+    checkpoint_config,
+    checkpoint_paths,
+    checkpoint_task,
+    read_checkpoint,
+)
+from nmt_plugin.teachers.batch import TeacherBatch, row_statistics
+from shared.losses.precision import at_least_float32
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class LiveTeacher:
-    """A frozen fairseq model, built from its own checkpoint's configuration.
+    """Frozen fairseq models, each built from its own checkpoint's configuration.
 
     Deliberately not an nn.Module: held by a criterion, a module would enter the optimizer, DDP and every checkpoint.
-    The checkpoint and its dictionaries are checked at once; the weights are loaded at the first batch, onto its device.
+    Checkpoints and their dictionaries are checked at once; the weights are loaded at the first batch, onto its device.
     """
 
-    def __init__(self, checkpoint: str, student_task: Any) -> None:
-        """Raises UserError for a missing or foreign checkpoint, or a dictionary that is not the student's."""
-        config = checkpoint_config(read_checkpoint(checkpoint))
-        # A task of its own: building the teacher with the student's would hand the student's validation (BLEU by
-        # generation) the teacher's generator.
-        self._task = checkpoint_task(checkpoint, config, student_task)
-        check_same_dictionary("source", self._task.source_dictionary, student_task.source_dictionary)
-        check_same_dictionary("target", self._task.target_dictionary, student_task.target_dictionary)
-        self._checkpoint = checkpoint
-        self._model: nn.Module | None = None
+    def __init__(self, checkpoints: str, student_task: Any, dtype: str = "fp32") -> None:
+        """`checkpoints` are separated by colons; `dtype` is one of `DTYPES`, in which the weights are kept.
+
+        Raises UserError for a missing or foreign checkpoint, or a dictionary that is not the student's.
+        """
+        self._sources: list[tuple[str, Any]] = []
+        for path in checkpoint_paths(checkpoints):
+            config = checkpoint_config(read_checkpoint(path))
+            # A task of its own: building the teacher with the student's would hand the student's validation (BLEU by
+            # generation) the teacher's generator.
+            task = checkpoint_task(path, config, student_task)
+            check_same_dictionary("source", task.source_dictionary, student_task.source_dictionary)
+            check_same_dictionary("target", task.target_dictionary, student_task.target_dictionary)
+            self._sources.append((path, task))
+        self._dtype = DTYPES[dtype]
+        self._loaded: list[nn.Module] | None = None
+
+    @property
+    def models(self) -> list[nn.Module]:
+        """The frozen models, in eval mode; loaded at the first use."""
+        if self._loaded is None:
+            self._loaded = [self._load(path, task) for path, task in self._sources]
+        return self._loaded
 
     @torch.no_grad()
-    def __call__(self, sample: dict[str, Any]) -> tuple[nn.Module, Any]:
-        """The teacher and its output for a fairseq batch, without gradient: `(model, net_output)`."""
-        device = sample["target"].device
-        if self._model is None:
-            self._model = self._load()
-        self._model.to(device)
-        return self._model, self._model(**sample["net_input"])
+    def __call__(self, sample: dict[str, Any], counted: Tensor) -> TeacherBatch:
+        """See `Teacher`."""
+        logits = self.logits(sample)[counted]
+        gold, entropy = row_statistics(logits, sample["target"][counted])
+        return TeacherBatch(logits, logits.argmax(dim=-1), -gold.sum(), entropy.sum())
 
-    def _load(self) -> nn.Module:
-        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([self._checkpoint], task=self._task)
-        return models[0].requires_grad_(False).eval()
+    @torch.no_grad()
+    def logits(self, sample: dict[str, Any]) -> Tensor:
+        """[B, T, V]: one model's logits, or the log of several models' mean probability (at T = 1, in fp32)."""
+        device = sample["target"].device
+        inputs = utils.apply_to_sample(self._cast, sample["net_input"])
+        outputs = [output_logits(model, model(**inputs)) for model in (m.to(device) for m in self.models)]
+        if len(outputs) == 1:
+            return outputs[0]
+        log_probs = torch.stack([torch.log_softmax(at_least_float32(logits), dim=-1) for logits in outputs])
+        return log_probs.logsumexp(dim=0) - math.log(len(outputs))
+
+    def _cast(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+
+    def _load(self, path: str, task: Any) -> nn.Module:
+        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([path], task=task)
+        return models[0].to(self._dtype).requires_grad_(False).eval()
+
+
+def output_logits(model: Any, net_output: Any) -> Tensor:
+    """[B, T, V]; log-probabilities where the model has no plain logits (an adaptive softmax)."""
+    if getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None:
+        log_probs: Tensor = model.get_normalized_probs(net_output, log_probs=True)
+        return log_probs
+    logits: Tensor = net_output[0]
+    return logits

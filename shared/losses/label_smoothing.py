@@ -16,7 +16,7 @@ class LabelSmoothingTerms(NamedTuple):
     nll: Tensor
 
 
-def label_smoothing_loss(logits: Tensor, target: Tensor, alpha: float, *, ignore_index: int = -100) -> Tensor:
+def label_smoothing_loss(logits: Tensor, target: Tensor, alpha: float, *, ignore_index: int | None = -100) -> Tensor:
     """Label-smoothed cross-entropy, summed over the targets, in nats.
 
     `(1 - alpha) * nll + alpha * mean_k(-log p_k)`: cross-entropy against `(1 - alpha) * onehot + alpha / K`
@@ -26,7 +26,7 @@ def label_smoothing_loss(logits: Tensor, target: Tensor, alpha: float, *, ignore
 
     Args:
         logits: [..., K], any floating dtype; bf16 and fp16 are computed in fp32.
-        target: [...], int64 class indices; rows whose target is `ignore_index` count nothing.
+        target: [...], int64 class indices; rows whose target is `ignore_index` count nothing (None: every row counts).
         alpha: weight of the uniform part, in [0, 1).
 
     Returns a scalar in fp32 (fp64 for fp64 logits); a zero connected to `logits` where every target is ignored;
@@ -37,7 +37,7 @@ def label_smoothing_loss(logits: Tensor, target: Tensor, alpha: float, *, ignore
 
 
 def label_smoothing_terms(
-    logits: Tensor, target: Tensor, alpha: float, *, ignore_index: int = -100
+    logits: Tensor, target: Tensor, alpha: float, *, ignore_index: int | None = -100
 ) -> LabelSmoothingTerms:
     """`label_smoothing_loss` together with the plain nll, from one log-softmax. Arguments as there."""
     check_alpha(alpha)
@@ -45,9 +45,11 @@ def label_smoothing_terms(
         raise ValueError(
             f"logits {tuple(logits.shape)} need targets {tuple(logits.shape[:-1])}, got {tuple(target.shape)}"
         )
-    kept = target != ignore_index
-    log_probs = torch.log_softmax(at_least_float32(logits[kept]), dim=-1)
-    nll = -log_probs.gather(-1, target[kept].unsqueeze(-1)).sum()
+    if ignore_index is not None:
+        kept = target != ignore_index
+        logits, target = logits[kept], target[kept]
+    log_probs = torch.log_softmax(at_least_float32(logits), dim=-1)
+    nll = -log_probs.gather(-1, target.unsqueeze(-1)).sum()
     if alpha == 0.0:
         return LabelSmoothingTerms(loss=nll, nll=nll)
     uniform = -log_probs.mean(dim=-1).sum()

@@ -31,7 +31,8 @@ def distilling(tiny: ModuleType, data: Path, tmp_path: Path) -> Any:
     checkpoint = tiny.save_checkpoint(tmp_path / "teacher.pt", teacher, {"_name": "smoothed_cross_entropy"}, data)
 
     def make(temperature: float = 2.0, kd_weight: float = 0.9, alpha: float = 0.1, **options: Any) -> WordKDCriterion:
-        return WordKDCriterion(tiny.task(data), alpha, str(checkpoint), temperature, kd_weight, **options)
+        options = {"teacher": str(checkpoint), "temperature": temperature, "kd_weight": kd_weight, **options}
+        return WordKDCriterion(tiny.task(data), alpha, **options)
 
     return make, teacher.eval()
 
@@ -132,7 +133,8 @@ def test_a_forgotten_teacher_is_named(tiny: ModuleType, capsys: pytest.CaptureFi
     assert stopped.value.code == 2
     assert (
         capsys.readouterr().err
-        == "error: word_kd needs a teacher: --teacher CHECKPOINT, or criterion.teacher in YAML\n"
+        == "error: word_kd needs a teacher, one of: --teacher CHECKPOINT, --teacher-cache DIR "
+        "(criterion.teacher, criterion.teacher_cache in YAML)\n"
     )
 
 
@@ -148,10 +150,10 @@ def test_the_teacher_is_no_part_of_the_criterion(tiny: ModuleType, distilling: A
     loss.backward()
     assert list(criterion.parameters()) == []
     assert criterion.state_dict() == {}
-    teacher, output = criterion.teacher(tiny.batch(tiny.task()))
+    (teacher,) = criterion.teacher.models
     assert not teacher.training
-    assert not output[0].requires_grad
     assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
+    assert not criterion.teacher.logits(tiny.batch(tiny.task())).requires_grad
 
 
 def test_logs_are_bits_per_token(tiny: ModuleType, distilling: Any) -> None:

@@ -1,0 +1,200 @@
+"""`python -m nmt_plugin.cache`: write a teacher's distributions to disk, once for every temperature."""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fairseq import tasks, utils
+from torch import Tensor
+from tqdm import tqdm
+
+from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, dictionary_digest, read_checkpoint
+from nmt_plugin.data_folder import check_data_folder
+from nmt_plugin.records import teacher_card
+from nmt_plugin.teachers.batch import row_statistics
+from nmt_plugin.teachers.checksums import data_digests, sample_checksums
+from nmt_plugin.teachers.live import DTYPES, LiveTeacher
+from nmt_plugin.teachers.store import MANIFEST, STORED, Manifest, Store, read_manifest, token_dtype
+from nmt_plugin.teachers.writer import Writer
+from shared.errors import UserError, exit_on_user_error
+from shared.losses import top_k
+
+EXAMPLES = """examples:
+  python -m nmt_plugin.cache --teacher runs/teacher/checkpoint_best.pt --data data/nmt/libreoffice.en-de/data-bin \\
+      --topk 64 --output runs/cache
+  fairseq-train ... --criterion word_kd --teacher-cache runs/cache --temperature 2
+"""
+_FLUSH_SECONDS = 20
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt_plugin.cache",
+        description="Write a teacher's top-K log-probabilities and a sketch of the rest for every target token. One "
+        "cache serves every temperature of word_kd. Killed, it goes on where it was.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--teacher", required=True, help="fairseq checkpoint, or several, A.pt:B.pt (mean probability)")
+    parser.add_argument("--data", required=True, help="data-bin that the student will be trained on")
+    parser.add_argument("--source-lang", help="default: as the teacher was trained")
+    parser.add_argument("--target-lang", help="default: as the teacher was trained")
+    parser.add_argument("--split", nargs="+", default=["train", "valid"], help="splits (default: train valid)")
+    parser.add_argument("--topk", type=_topk, default=64, metavar="K", help="classes kept, or `all` (default: 64)")
+    parser.add_argument("--dtype", choices=list(STORED), default="fp16", help="of what is kept (default: fp16)")
+    parser.add_argument("--teacher-dtype", choices=list(DTYPES), default="fp32", help="of the teacher (default: fp32)")
+    parser.add_argument("--max-tokens", type=_positive, help="tokens in a batch (default: 1000, on a GPU 8000)")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the cache, one folder in it for a split")
+    parser.add_argument("--fresh", action="store_true", help="make it again even if it is there")
+    parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
+    args = parser.parse_args(argv)
+    with exit_on_user_error():
+        cache(args)
+
+
+def cache(args: argparse.Namespace) -> None:
+    """Cache every split that `args` asks for and that is not there yet."""
+    task = _task(args)
+    for split in args.split:
+        if not data_digests(args.data, split):
+            raise UserError(f"{args.data}: holds no split {split}; fairseq-preprocess names them train, valid, test")
+    teacher = LiveTeacher(args.teacher, task, args.teacher_dtype)
+    device = torch.device("cuda" if torch.cuda.is_available() and not args.cpu else "cpu")
+    max_tokens = args.max_tokens or (8000 if device.type == "cuda" else 1000)
+    card = teacher_card(args.teacher)
+    for split in args.split:
+        task.load_dataset(split)
+        dataset = task.dataset(split)
+        lengths = [len(dataset[index]["target"]) for index in range(len(dataset))]
+        classes = len(task.target_dictionary)
+        manifest = Manifest(
+            split=split,
+            k=classes if args.topk is None else min(args.topk, classes),
+            classes=classes,
+            dtype=args.dtype,
+            sentences=len(lengths),
+            tokens=sum(lengths),
+            too_long=0,
+            teacher=card,
+            dictionaries={
+                side: dictionary_digest(getattr(task, f"{side}_dictionary")) for side in ("source", "target")
+            },
+            data=data_digests(args.data, split),
+        )
+        if _is_there(args.output / split, manifest, fresh=args.fresh):
+            print(f"{args.output / split} is already there; --fresh makes it again")
+            continue
+        with Writer(args.output / split, manifest, lengths) as writer:
+            _write(writer, manifest, task, teacher, max_tokens, device)
+        print(_summary(Store(args.output / split)))
+
+
+def _task(args: argparse.Namespace) -> Any:
+    """The first teacher's task on the student's data."""
+    check_data_folder(args.data)
+    config = checkpoint_config(read_checkpoint(checkpoint_paths(args.teacher)[0]))
+    config.task.data = args.data
+    for language, given in (("source_lang", args.source_lang), ("target_lang", args.target_lang)):
+        if given is not None:
+            config.task[language] = given
+    return tasks.setup_task(config.task)
+
+
+def _is_there(folder: Path, wanted: Manifest, *, fresh: bool) -> bool:
+    """Whether the finished cache is what was asked for. Raises UserError where it is another."""
+    if fresh or not (folder / MANIFEST).exists():
+        return False
+    found = dataclasses.asdict(read_manifest(folder))
+    asked = dataclasses.asdict(wanted)
+    differing = [key for key in asked if key not in ("files", "too_long") and asked[key] != found[key]]
+    if differing:
+        raise UserError(f"{folder} holds another cache ({', '.join(differing)}); choose another --output, or --fresh")
+    Store(folder)  # refuses a damaged one
+    return True
+
+
+def _write(
+    writer: Writer, manifest: Manifest, task: Any, teacher: LiveTeacher, max_tokens: int, device: torch.device
+) -> None:
+    dataset = task.dataset(manifest.split)
+    todo = writer.missing
+    limits = utils.resolve_max_positions(task.max_positions(), *(m.max_positions() for m in teacher.models))
+    fitting, too_long = dataset.filter_indices_by_size(dataset.ordered_indices(), limits)
+    writer.leave_out(too_long)
+    ordered = fitting[np.isin(fitting, todo)]
+    batches = (
+        dataset.batch_by_size(ordered, max_tokens=max_tokens, required_batch_size_multiple=1) if len(ordered) else []
+    )
+    flushed = time.monotonic()
+    done = len(fitting) - len(ordered)
+    with tqdm(
+        total=len(fitting), initial=done, unit=" sentences", desc=f"cache {manifest.split}", mininterval=1
+    ) as bar:
+        for batch in batches:
+            sample = dataset.collater([dataset[index] for index in batch])
+            if device.type == "cuda":
+                sample = utils.move_to_cuda(sample)
+            for sentence in _sentences(sample, manifest, task, teacher):
+                writer.put(*sentence)
+            bar.update(len(batch))
+            if time.monotonic() - flushed > _FLUSH_SECONDS:
+                writer.flush()
+                flushed = time.monotonic()
+    writer.finish()
+
+
+def _sentences(
+    sample: dict[str, Any], manifest: Manifest, task: Any, teacher: LiveTeacher
+) -> Iterator[tuple[int, int, int, npt.NDArray[Any]]]:
+    """(id, source checksum, target checksum, token records) of every sentence of a batch."""
+    target, pad = sample["target"], task.target_dictionary.pad()
+    kept = target != pad
+    records = pack(teacher.logits(sample)[kept], target[kept], manifest)
+    ends = kept.sum(dim=1).cumsum(dim=0).tolist()
+    checksums = sample_checksums(sample, task.source_dictionary.pad(), pad)
+    for index, source, own, start, end in zip(sample["id"].tolist(), *checksums, [0, *ends], ends, strict=False):
+        yield index, source, own, records[start:end]
+
+
+def pack(logits: Tensor, target: Tensor, manifest: Manifest) -> npt.NDArray[Any]:
+    """Token records of `logits` [n, V] and `target` [n]; see `token_dtype`."""
+    records = np.empty(len(target), token_dtype(manifest.k, manifest.classes, manifest.dtype))
+    records["gold"] = torch.stack(row_statistics(logits, target), dim=-1).cpu().numpy()
+    if manifest.k == manifest.classes:
+        records["logits"] = torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+        return records
+    topk = top_k(logits, manifest.k)
+    records["logits"], records["ids"] = topk.logits.cpu().numpy(), topk.ids.cpu().numpy()
+    records["tail"] = torch.stack([part.float() for part in topk.tail], dim=-1).cpu().numpy()
+    return records
+
+
+def _summary(store: Store) -> str:
+    m = store.manifest
+    size = sum(m.files.values())
+    left_out = f"; {m.too_long:,} sentences too long for the teacher" if m.too_long else ""
+    return (
+        f"{store.folder}: {m.sentences:,} sentences, {m.tokens:,} target tokens, K = {m.k:,} of {m.classes:,}, "
+        f"{size / 1e6:,.1f} MB{left_out}"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return int(text)
+
+
+def _topk(text: str) -> int | None:
+    return None if text == "all" else _positive(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Checksums by which a cache knows its sentences again, wherever they stand in a batch."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fairseq import utils
+from torch import Tensor
+
+from shared.files import sha256
+
+
+def token_checksums(tokens: Tensor, pad: int) -> list[int]:
+    """CRC-32 of each row of `tokens` [B, L] without its padding."""
+    rows = tokens.cpu().numpy().astype(np.int32)
+    return [zlib.crc32(row[row != pad].tobytes()) for row in rows]
+
+
+def sample_checksums(sample: dict[str, Any], source_pad: int, target_pad: int) -> tuple[list[int], list[int]]:
+    """Checksums of the sources and of the targets of a batch. A source that is no text (speech) counts as 0."""
+    source = sample["net_input"].get("src_tokens")
+    target = token_checksums(sample["target"], target_pad)
+    if source is None or source.is_floating_point():
+        return [0] * len(target), target
+    return token_checksums(source, source_pad), target
+
+
+def data_digests(data: str, split: str) -> dict[str, str]:
+    """SHA-256, by name, of the binarized files of a split in the first folder of `data`."""
+    folder = Path(utils.split_paths(data)[0])
+    return {path.name: sha256(path) for path in sorted(folder.glob(f"{split}.*")) if path.suffix in (".bin", ".idx")}

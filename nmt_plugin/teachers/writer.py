@@ -1,0 +1,134 @@
+"""Writing a teacher cache so that a killed run goes on where it was, and a whole one gets its name at the end."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt_plugin.teachers.store import DONE, MISSING, SENTENCE, SENTENCES, TOKENS, TOO_LONG, Manifest, token_dtype
+from nmt_plugin.teachers.store import MANIFEST as MANIFEST_NAME
+from shared.errors import UserError
+from shared.files import write_text
+
+_REQUEST = "request.json"
+
+
+class Writer:
+    """One split's cache in the making, in `final`.part. Use as a context manager; `finish` gives it its name."""
+
+    def __init__(self, final: Path, manifest: Manifest, lengths: Sequence[int]) -> None:
+        """`lengths`: target tokens of each sentence, in the order of the data.
+
+        An interrupted cache of the same request goes on; one of another request is replaced. Raises UserError where
+        another process writes it, or the disk has no room.
+        """
+        self._final, self._manifest = final, manifest
+        self._part = final.with_name(final.name + ".part")
+        self._lock = _lock(self._part)
+        self._record = token_dtype(manifest.k, manifest.classes, manifest.dtype)
+        request = json.dumps(dataclasses.asdict(manifest), indent=1)
+        going_on = _text(self._part / _REQUEST) == request
+        _reserve(self._part / SENTENCES, len(lengths) * SENTENCE.itemsize, keep=going_on)
+        _reserve(self._part / TOKENS, manifest.tokens * self._record.itemsize, keep=going_on)
+        self._sentences = np.memmap(self._part / SENTENCES, SENTENCE, mode="r+", shape=(len(lengths),))
+        self._tokens = np.memmap(self._part / TOKENS, self._record, mode="r+", shape=(manifest.tokens,))
+        if going_on:
+            self._forget_damaged()
+        else:
+            self._sentences[:] = 0
+            self._sentences["length"] = lengths
+            self._sentences["start"] = np.cumsum([0, *lengths[:-1]])
+            self._sentences.flush()
+            write_text(self._part / _REQUEST, request)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    @property
+    def missing(self) -> npt.NDArray[np.int64]:
+        """Ids of the sentences that are still to be written."""
+        return np.flatnonzero(self._sentences["state"] == MISSING)
+
+    def put(self, index: int, source: int, target: int, records: npt.NDArray[Any]) -> None:
+        """Write one sentence: its checksums and its token records."""
+        sentence = self._sentences[index]
+        if len(records) != sentence["length"]:
+            raise UserError(f"sentence {index} has {len(records)} target tokens in a batch, {sentence['length']} alone")
+        start = int(sentence["start"])
+        self._tokens[start : start + len(records)] = records
+        sentence["source"], sentence["target"], sentence["records"] = source, target, zlib.crc32(records.tobytes())
+        sentence["state"] = DONE
+
+    def leave_out(self, indices: Sequence[int]) -> None:
+        """Mark sentences that are too long for the teacher."""
+        self._sentences["state"][np.asarray(indices, dtype=np.int64)] = TOO_LONG
+
+    def flush(self) -> None:
+        """Bring what is written to the disk."""
+        self._tokens.flush()
+        self._sentences.flush()
+
+    def finish(self) -> None:
+        """Add the manifest and take the place of `final`."""
+        self.flush()
+        too_long = int((self._sentences["state"] == TOO_LONG).sum())
+        files = {name: (self._part / name).stat().st_size for name in (SENTENCES, TOKENS)}
+        manifest = dataclasses.replace(self._manifest, too_long=too_long, files=files)
+        write_text(self._part / MANIFEST_NAME, json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
+        (self._part / _REQUEST).unlink()
+        shutil.rmtree(self._final, ignore_errors=True)
+        self._part.rename(self._final)
+
+    def _forget_damaged(self) -> None:
+        """Sentences whose records did not reach the disk before a crash are missing again."""
+        for index in np.flatnonzero(self._sentences["state"] == DONE):
+            sentence = self._sentences[index]
+            records = self._tokens[sentence["start"] : sentence["start"] + sentence["length"]]
+            if zlib.crc32(records.tobytes()) != sentence["records"]:
+                sentence["state"] = MISSING
+
+
+def _reserve(path: Path, size: int, *, keep: bool) -> None:
+    """Make `path` exactly `size` bytes that the disk really has: a full disk would else kill a memory-mapped write."""
+    if not keep:
+        path.unlink(missing_ok=True)
+    with path.open("ab") as handle:
+        try:
+            os.posix_fallocate(handle.fileno(), 0, max(size, 1))
+            os.truncate(handle.fileno(), size)
+        except OSError as error:
+            raise UserError(
+                f"{path}: no room for {size / 1e9:.2f} GB ({error.strerror}); a smaller --topk needs less"
+            ) from None
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}; choose an --output you may write") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise UserError(f"another process is writing {folder}; wait for it to end") from None
+    return handle
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return None
