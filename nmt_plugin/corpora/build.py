@@ -1,10 +1,13 @@
 """The stages that every corpus shares: splits of text in, a folder with raw text, pieces, data-bin and card out."""
 
+import contextlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import sentencepiece
 
 from nmt_plugin.corpora import databin, pieces
 from nmt_plugin.corpora.pairs import Pair
@@ -15,11 +18,12 @@ STEPS = 3  # of `write_corpus`, for the caller's Progress
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The options of the SentencePiece model."""
+    """The options of the SentencePiece models: one of `size` pieces for both languages ("joined"), or one for each."""
 
     size: int
     model_type: str
     seed: int
+    dictionaries: str = "joined"
 
 
 def write_corpus(
@@ -33,8 +37,8 @@ def write_corpus(
 ) -> dict[str, Any]:
     """Fill `folder` from the splits "train", "valid" and "test"; returns the facts for the card.
 
-    raw/{split}.{language} is the text as it is (test.{target} the reference of BLEU), spm/ the model and the same text
-    in pieces, data-bin/ what fairseq reads.
+    raw/{split}.{language} is the text as it is (test.{target} the reference of BLEU), spm/ the models and the same
+    text in pieces, data-bin/ what fairseq reads.
     """
     raw, spm = folder / "raw", folder / "spm"
     texts = {
@@ -43,44 +47,85 @@ def write_corpus(
         for side, language in enumerate(languages)
     }
     with progress.step("SentencePiece model") as note:
-        train = [line for language in languages for line in texts[f"train.{language}"]]
-        model = pieces.train_model(
-            train, vocab_size=vocabulary.size, model_type=vocabulary.model_type, seed=vocabulary.seed
-        )
-        processor = pieces.write_model(model, spm)
-        note.text = f"{vocabulary.size:,} {vocabulary.model_type} pieces from {len(train):,} lines"
+        processors = _train_models(spm, {language: texts[f"train.{language}"] for language in languages}, vocabulary)
+        each = "" if vocabulary.dictionaries == "joined" else " in each language"
+        lines = len(languages) * len(splits["train"])
+        note.text = f"{vocabulary.size:,} {vocabulary.model_type} pieces{each} from {lines:,} lines"
     with progress.step("encode") as note:
         encoded = {
-            name: [" ".join(line) for line in processor.encode(lines, out_type=str)] for name, lines in texts.items()
+            name: [" ".join(line) for line in processors[name.partition(".")[2]].encode(lines, out_type=str)]
+            for name, lines in texts.items()
         }
         for name in texts:
-            _write_lines(raw / name, texts[name])
-            _write_lines(spm / name, encoded[name])
-        note.text = f"{sum(map(_tokens, encoded.values())):,} tokens"
+            write_lines(raw / name, texts[name])
+            write_lines(spm / name, encoded[name])
+        note.text = f"{sum(map(tokens, encoded.values())):,} tokens"
     with progress.step("fairseq-preprocess") as note:
-        databin.preprocess(spm, folder / "data-bin", *languages, workers=workers)
-        entries = len((folder / "data-bin" / f"dict.{languages[0]}.txt").read_text(encoding="utf-8").splitlines())
-        note.text = f"{entries:,} dictionary entries"
+        joined = vocabulary.dictionaries == "joined"
+        databin.preprocess(spm, folder / "data-bin", *languages, workers=workers, joined=joined)
+        entries = _entries(folder / "data-bin", languages, joined)
+        note.text = f"{' and '.join(f'{count:,}' for count in reversed(entries.values()))} dictionary entries"
     return {
         "splits": {name: _facts(name, pairs, languages, encoded) for name, pairs in splits.items()},
-        "dictionary_entries": entries,
-        "versions": {name: importlib.metadata.version(name) for name in ("sentencepiece", "fairseq-fixed", "lxml")},
+        **entries,
+        "versions": versions(),
     }
+
+
+def tokens(lines: Sequence[str]) -> int:
+    """How many tokens lines of pieces have, with one end of sentence a line, as fairseq counts them."""
+    return sum(len(line.split()) + 1 for line in lines)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """One line each, whatever the platform; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of what makes a corpus (fairseq comes as `fairseq` or as `fairseq-fixed`)."""
+    installed = {}
+    for name in ("sentencepiece", "fairseq-fixed", "fairseq", "lxml"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
+
+
+def _train_models(
+    folder: Path, texts: Mapping[str, Sequence[str]], vocabulary: Vocabulary
+) -> dict[str, sentencepiece.SentencePieceProcessor]:
+    """Train and write the model(s) over `texts` by language; returns the one of each language."""
+    joined = vocabulary.dictionaries == "joined"
+    shares = [list(texts)] if joined else [[language] for language in texts]
+    processors: dict[str, sentencepiece.SentencePieceProcessor] = {}
+    for languages in shares:
+        train = [line for language in languages for line in texts[language]]
+        model = pieces.train_model(
+            train,
+            vocab_size=vocabulary.size,
+            model_type=vocabulary.model_type,
+            seed=vocabulary.seed,
+            of="" if joined else f" of {languages[0]}",
+        )
+        name = pieces.JOINED if joined else pieces.own_model_name(languages[0])
+        processors |= dict.fromkeys(languages, pieces.write_model(model, folder, name))
+    return processors
+
+
+def _entries(data_bin: Path, languages: tuple[str, str], joined: bool) -> dict[str, int]:
+    """Sizes of fairseq's dictionaries, without its own symbols; the target's is the output layer's."""
+    source, target = (
+        len((data_bin / f"dict.{language}.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        for language in languages
+    )
+    return {"dictionary_entries": target} if joined else {"dictionary_entries": target, "source_entries": source}
 
 
 def _facts(
     name: str, pairs: Sequence[Pair], languages: tuple[str, str], encoded: Mapping[str, Sequence[str]]
 ) -> dict[str, int]:
-    """Sizes of a split; tokens are pieces plus one end of sentence a line, as fairseq counts them."""
-    source, target = (_tokens(encoded[f"{name}.{language}"]) for language in languages)
+    """Sizes of a split."""
+    source, target = (tokens(encoded[f"{name}.{language}"]) for language in languages)
     pages = len({pair.page for pair in pairs})
     return {"pairs": len(pairs), "pages": pages, "source_tokens": source, "target_tokens": target}
-
-
-def _tokens(lines: Sequence[str]) -> int:
-    return sum(line.count(" ") + 2 for line in lines)
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

@@ -59,7 +59,7 @@ def unfit(pair: Pair, source: str, target: str, rules: Rules) -> str | None:
     # Ten characters more on both sides: in a heading of one word a high ratio says nothing.
     if lengths[1] + 10 > rules.max_ratio * (lengths[0] + 10):
         return "length ratio"
-    if target != "en" and _looks_english(pair.target):
+    if target in _SCRIPTS.keys() - {"en"} and _looks_english(pair.target):
         return "untranslated"
     if any(
         _script_share(side, language) < rules.min_script for side, language in zip(sides, (source, target), strict=True)
@@ -74,7 +74,10 @@ def _skeleton(text: str) -> str:
 
 
 def _looks_english(text: str) -> bool:
-    """Three function words of English and a sixth of all words; a translated sentence quotes at most one or two."""
+    """Three function words of English and a sixth of all words; a translated sentence quotes at most one or two.
+
+    Not to be asked of languages that share those words: "is" and "of" are Dutch, "for" and "by" Norwegian.
+    """
     words = _WORDS.findall(text.casefold())
     english = sum(word in _ENGLISH for word in words)
     return english >= 3 and english * 6 >= len(words)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt_plugin.corpora import pieces
 from nmt_plugin.corpora.card import NAME, read_card
 from shared.errors import UserError
 from shared.files import sha256
@@ -28,7 +29,21 @@ class Corpus:
 
     @property
     def sentencepiece_model(self) -> Path:
-        return self.folder / "spm" / "sentencepiece.model"
+        """The model of the target side, which turns a hypothesis into text."""
+        return self._model(self.target_language)
+
+    @property
+    def source_sentencepiece_model(self) -> Path:
+        """The model of the source side; the same file where the dictionaries are joined."""
+        return self._model(self.source_language)
+
+    def dictionary(self, language: str) -> Path:
+        """fairseq's dictionary of a language."""
+        return self.data_bin / f"dict.{language}.txt"
+
+    def _model(self, language: str) -> Path:
+        own = self.folder / "spm" / f"{pieces.own_model_name(language)}.model"
+        return own if own.is_file() else self.folder / "spm" / f"{pieces.JOINED}.model"
 
     def raw_text(self, split: str, language: str) -> list[str]:
         """Lines of detokenized text. Only a line feed ends a line: other separators may stand inside one.

@@ -1,6 +1,6 @@
-"""fairseq-preprocess: pieces in, fairseq's binary data and joined dictionary out.
+"""fairseq-preprocess: pieces in, fairseq's binary data and dictionaries out.
 
-The dictionary is made by fairseq's own count of the training pieces, not copied from the SentencePiece vocabulary: a
+A dictionary is made by fairseq's own count of the training pieces, not copied from the SentencePiece vocabulary: a
 BPE vocabulary also holds intermediate merges that no text ever uses, and label smoothing would train those rows of the
 output layer towards nothing.
 """
@@ -9,6 +9,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from shared.errors import UserError
@@ -20,10 +21,27 @@ def require_fairseq() -> None:
         raise UserError("fairseq-preprocess is missing in this Python; scripts/setup.sh installs it (extra `nmt`)")
 
 
-def preprocess(pieces: Path, output: Path, source: str, target: str, *, workers: int) -> None:
-    """Binarize pieces/{train,valid,test}.{source,target} into the folder `output`."""
+def preprocess(
+    pieces: Path,
+    output: Path,
+    source: str,
+    target: str,
+    *,
+    workers: int,
+    joined: bool = True,
+    dictionaries: Mapping[str, Path] | None = None,
+) -> None:
+    """Binarize pieces/{train,valid,test}.{source,target} into the folder `output`.
+
+    One dictionary for both languages where `joined`, else one for each; or the finished `dictionaries` by language.
+    UserError with fairseq's last line where it fails.
+    """
     command = [sys.executable, "-m", "fairseq_cli.preprocess", "--source-lang", source, "--target-lang", target]
-    command += ["--joined-dictionary", "--workers", str(workers), "--destdir", str(output)]
+    command += ["--workers", str(workers), "--destdir", str(output)]
+    if dictionaries is not None:
+        command += ["--srcdict", str(dictionaries[source]), "--tgtdict", str(dictionaries[target])]
+    elif joined:
+        command += ["--joined-dictionary"]
     for name in ("train", "valid", "test"):
         command += [f"--{name}pref", str(pieces / name)]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""SentencePiece: one model over the training text of both languages."""
+"""SentencePiece: one model over the training text of both languages, or one for each."""
 
 import io
 import re
@@ -10,13 +10,21 @@ import sentencepiece
 from shared.errors import UserError
 
 MODEL_TYPES = ("bpe", "unigram")
+DICTIONARIES = ("joined", "separate")
+JOINED = "sentencepiece"  # file name of the one model; a separate one is called `own_model_name(language)`
 
 
-def train_model(sentences: Iterable[str], *, vocab_size: int, model_type: str, seed: int) -> bytes:
+def own_model_name(language: str) -> str:
+    """File name, without its suffix, of a language's own model."""
+    return f"{JOINED}.{language}"
+
+
+def train_model(sentences: Iterable[str], *, vocab_size: int, model_type: str, seed: int, of: str = "") -> bytes:
     """A serialized model that covers every character of the text and restores it exactly (`decode(encode(x)) == x`).
 
     Without SentencePiece's own normalization: it would turn an ellipsis into three dots, and a decoded hypothesis
-    could never equal its reference. UserError if the text cannot give `vocab_size` pieces.
+    could never equal its reference. UserError if the text (`of` says which, as in " of en") cannot give
+    `vocab_size` pieces.
     """
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(seed)
@@ -33,17 +41,17 @@ def train_model(sentences: Iterable[str], *, vocab_size: int, model_type: str, s
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise UserError(f"SentencePiece cannot make {vocab_size} pieces: {_reason(error)}") from None
+        raise UserError(f"SentencePiece cannot make {vocab_size} pieces{of}: {_reason(error)}") from None
     return model.getvalue()
 
 
-def write_model(model: bytes, folder: Path) -> sentencepiece.SentencePieceProcessor:
-    """Write sentencepiece.model and sentencepiece.vocab (piece, tab, log-probability or merge rank) into `folder`."""
+def write_model(model: bytes, folder: Path, name: str = JOINED) -> sentencepiece.SentencePieceProcessor:
+    """Write {name}.model and {name}.vocab (piece, tab, log-probability or merge rank) into `folder`."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sentencepiece.model").write_bytes(model)
+    (folder / f"{name}.model").write_bytes(model)
     lines = [f"{processor.id_to_piece(i)}\t{processor.get_score(i):g}\n" for i in range(processor.get_piece_size())]
-    (folder / "sentencepiece.vocab").write_text("".join(lines), encoding="utf-8")
+    (folder / f"{name}.vocab").write_text("".join(lines), encoding="utf-8")
     return processor
 
 

@@ -1,4 +1,6 @@
-"""Train, valid and test, divided by page: no page and no sentence, source or target, is in two of them.
+"""Train, valid and test.
+
+Divided by page: no page and no sentence, source or target, is in two of them.
 
 A split by sentence leaks, since neighbours on a page repeat each other's words. Pages go whole into a split, in the
 order of a seeded hash. Still, paragraphs that many pages embed ("Choose Tools - Options...") and stock headings
@@ -6,6 +8,8 @@ order of a seeded hash. Still, paragraphs that many pages embed ("Choose Tools -
 neither. So valid and test hold just what was written for their own pages, and train loses nothing. (Keeping it in test
 and dropping it from train would fill the test set with boilerplate; connected components of pages that share a sentence
 would be one giant component.)
+
+Where valid and test are given, they stay as they are, and train loses what stands in them.
 """
 
 import hashlib
@@ -27,7 +31,10 @@ def split_by_page(pairs: list[Pair], *, valid: int, test: int, seed: int) -> tup
     case. UserError if a split would stay empty.
     """
     split_of = _assign_pages(pairs, {"test": test, "valid": valid}, seed)
-    seen_in = _splits_of_sentences(pairs, split_of)
+    whole: dict[str, list[Pair]] = {name: [] for name in NAMES}
+    for pair in pairs:
+        whole[split_of[pair.page]].append(pair)
+    seen_in = _splits_of_sentences(whole)
     splits: dict[str, list[Pair]] = {name: [] for name in NAMES}
     taken: dict[str, set[tuple[str, ...]]] = {name: set() for name in NAMES}
     dropped: Counter[str] = Counter()
@@ -48,6 +55,52 @@ def split_by_page(pairs: list[Pair], *, valid: int, test: int, seed: int) -> tup
             f"no pair is left for {' and '.join(empty)}: the text has too few pages with sentences of their own"
         )
     return splits, dropped
+
+
+def split_by_step(pairs: list[Pair], step: int) -> dict[str, list[Pair]]:
+    """Every `step`-th pair to valid, the others to train. UserError if there are fewer."""
+    if len(pairs) < step:
+        raise UserError(f"{len(pairs)} fit training pairs are too few: one in {step} is taken for validation")
+    kept = [pair for number, pair in enumerate(pairs, 1) if number % step]
+    return {"train": kept, "valid": pairs[step - 1 :: step]}
+
+
+def divide_given(
+    given: dict[str, list[Pair]], *, keep_leaks: bool = False
+) -> tuple[dict[str, list[Pair]], Counter[str]]:
+    """`given` with a train without its duplicates and without leaks, and how many pairs it lost by reason.
+
+    A leak is a training pair whose source or target, compared without case, is a sentence of valid or test;
+    `keep_leaks` leaves them in. UserError if a split is empty.
+    """
+    held = {} if keep_leaks else _splits_of_sentences({name: given[name] for name in ("valid", "test")})
+    train: list[Pair] = []
+    taken: set[tuple[str, str]] = set()
+    dropped: Counter[str] = Counter()
+    for pair in given["train"]:
+        key = source, target = fold(pair.source), fold(pair.target)
+        if ("source", source) in held or ("target", target) in held:
+            dropped["in train, but source or target also in valid or test"] += 1
+        elif key in taken:
+            dropped["duplicate within train"] += 1
+        else:
+            taken.add(key)
+            train.append(pair)
+    splits = given | {"train": train}
+    empty = [name for name, part in splits.items() if not part]
+    if empty:
+        raise UserError(f"no pair is left for {' and '.join(empty)}; what was left out stands above")
+    return splits, dropped
+
+
+def count_overlap(splits: dict[str, list[Pair]]) -> dict[str, int]:
+    """How many pairs of valid and of test have a source or target that, compared without case, is in train too."""
+    train = _splits_of_sentences({"train": splits["train"]})
+    return {
+        name: sum(("source", fold(pair.source)) in train or ("target", fold(pair.target)) in train for pair in part)
+        for name, part in splits.items()
+        if name != "train"
+    }
 
 
 def count_distinct(pairs: Iterable[Pair]) -> int:
@@ -82,10 +135,11 @@ def _rank(page: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}\0{page}".encode()).hexdigest()
 
 
-def _splits_of_sentences(pairs: Iterable[Pair], split_of: dict[str, str]) -> dict[tuple[str, str], set[str]]:
-    """("source" or "target", folded sentence) -> the splits on whose pages it stands."""
+def _splits_of_sentences(splits: dict[str, list[Pair]]) -> dict[tuple[str, str], set[str]]:
+    """("source" or "target", folded sentence) -> the splits in which it stands."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for pair in pairs:
-        found["source", fold(pair.source)].add(split_of[pair.page])
-        found["target", fold(pair.target)].add(split_of[pair.page])
+    for name, part in splits.items():
+        for pair in part:
+            found["source", fold(pair.source)].add(name)
+            found["target", fold(pair.target)].add(name)
     return found

@@ -44,10 +44,11 @@ def without_fairseq(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Stands for fairseq-preprocess, which takes seconds to start; the calls it got."""
     calls: list[Path] = []
 
-    def preprocess(source: Path, output: Path, *languages: str, workers: int) -> None:
+    def preprocess(source: Path, output: Path, *languages: str, workers: int, joined: bool) -> None:
         calls.append(output)
         output.mkdir()
-        (output / f"dict.{languages[0]}.txt").write_text("a 2\nb 1\n")
+        for language in languages:
+            (output / f"dict.{language}.txt").write_text("a 2\nb 1\n")
 
     monkeypatch.setattr(databin, "preprocess", preprocess)
     return calls

@@ -54,6 +54,13 @@ def test_into_english_nothing_is_untranslated_and_an_unlisted_script_passes() ->
     assert unfit(Pair("p", "Save the file", "ファイルを保存する"), "en", "ja", Rules()) is None
 
 
+def test_untranslated_is_asked_of_known_languages_alone() -> None:
+    """Dutch shares "is", "of" and others with English."""
+    pair = Pair("p", "It is either this or that, or it is not.", "Het is of dit of dat, of het is niet.")
+    assert unfit(pair, "en", "nl", Rules()) is None
+    assert unfit(pair, "en", "de", Rules()) == "untranslated"
+
+
 def test_clean_keeps_order_and_counts_reasons() -> None:
     pairs = [Pair("p", *row[:2]) for row in GERMAN]
     kept, dropped = clean(pairs, "en", "de", Rules())

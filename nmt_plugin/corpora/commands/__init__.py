@@ -1,0 +1,1 @@
+"""One file per corpus command: its options, what it asks for, and how it comes to three splits of text."""
