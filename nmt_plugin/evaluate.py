@@ -1,141 +1,128 @@
-"""`python -m nmt_plugin.evaluate`: translate a split, score it with sacreBLEU, and write `result.json`."""
+"""`python -m nmt_plugin.evaluate`: score a trained model, or a finished translation, with sacreBLEU."""
 
 import argparse
+import math
 from pathlib import Path
 
-import torch
-
-from nmt_plugin.corpora.corpus import Corpus, read_corpus
-from nmt_plugin.generation import Search, translate
-from nmt_plugin.records import TrainedModel
-from nmt_plugin.scoring import score
+from nmt_plugin.corpora.corpus import read_corpus
+from nmt_plugin.file_scores import score_file
+from nmt_plugin.generation import Search
+from nmt_plugin.model_scores import Request, score_model
+from nmt_plugin.scoring import TOKENIZERS, Scoring
+from nmt_plugin.segments import corpus_references, read_segments
 from shared.errors import UserError, exit_on_user_error
-from shared.files import sha256, write_text
-from shared.results import FILE_NAME, Data, Metric, Result, RunClock, finite, read_result, write_result
 
 EXAMPLES = """examples:
   python -m nmt_plugin.evaluate --model runs/demo/nmt/teacher-a0.1 --corpus data/nmt/libreoffice.en-de
+  python -m nmt_plugin.evaluate --model runs/teacher --average 5 --corpus data/nmt/libreoffice.en-de --lowercase
   python -m nmt_plugin.evaluate --model checkpoint_best.pt --corpus data/nmt/libreoffice.en-de --output scores/best
+  python -m nmt_plugin.evaluate --hypotheses mine.de --corpus data/nmt/libreoffice.en-de
+  python -m nmt_plugin.evaluate --hypotheses mine.de --references theirs.de
 """
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line; see `--help`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nmt_plugin.evaluate",
-        description="Translate a split with fairseq-generate and score it with sacreBLEU (BLEU and chrF).",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    model_help = "a fairseq --save-dir (its last and best checkpoint are scored) or one checkpoint file"
-    parser.add_argument("--model", required=True, type=Path, help=model_help)
-    parser.add_argument("--corpus", required=True, type=Path, help="folder that python -m nmt_plugin.corpora built")
-    parser.add_argument("--subset", default="test", choices=["valid", "test"], help="split to score (default: test)")
-    parser.add_argument("--beam", type=_positive, default=5, help="beam size (default: 5)")
-    parser.add_argument("--lenpen", type=float, default=1.0, help="length penalty, above 1 favours longer (default: 1)")
-    parser.add_argument("--max-len", type=_positive, default=200, help="target tokens at most (default: 200)")
-    parser.add_argument("--max-tokens", type=_positive, default=8000, help="source tokens in a batch (default: 8000)")
-    output_help = "folder for hypotheses and result.json (default: --model for a folder's test scores, else below it)"
-    parser.add_argument("--output", type=Path, help=output_help)
-    parser.add_argument("--name", help="name of the record (default: the output folder's)")
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     with exit_on_user_error():
         evaluate(args)
 
 
-def evaluate(args: argparse.Namespace) -> Result:
-    """Score every checkpoint that `args.model` names and write one record; returns it."""
-    clock = RunClock()
-    corpus = read_corpus(args.corpus)
-    references = corpus.raw_text(args.subset, corpus.target_language)
-    checkpoints = find_checkpoints(args.model)
-    search = Search(beam=args.beam, lenpen=args.lenpen, max_len=args.max_len, max_tokens=args.max_tokens)
-    output = args.output or default_output(args.model, args.subset)
-    _check_not_another_record(output, {f"{name}/{args.subset}" for name in checkpoints})
-    trained = {name: TrainedModel(path) for name, path in checkpoints.items()}  # refuses foreign files at once
-    first, *_ = trained.values()
-    first.check_dictionary(corpus.data_bin, corpus.target_language)
-    teacher = first.teacher()
-    metrics = _score_all(trained, corpus, references, args.subset, search, output)
-    result = Result(
-        kind="model",
-        task="translation",
-        name=args.name or output.name,
-        data=Data(name=corpus.name, sizes=corpus.sizes, sha256=corpus.sha256),
-        models=[first.card()],
-        teacher=teacher,
-        metrics=metrics,
-        notes=[
-            f"beam {search.beam}, length penalty {search.lenpen:g}, at most {search.max_len} tokens",
-            *(f"{name}: {model.num_updates} updates, sha256 {sha256(model.path)}" for name, model in trained.items()),
-            "command, versions, commit and peak memory are the evaluation's; the wall time includes the training",
-        ],
-        provenance=clock.provenance(
-            torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads",
-            extra_seconds=first.training_seconds,
-        ),
+def evaluate(args: argparse.Namespace) -> None:
+    """Score what the arguments name. Raises UserError for arguments that do not go together."""
+    scoring = Scoring(lowercase=args.lowercase, tokenize=args.tokenize)
+    search = {"beam": args.beam, "lenpen": args.lenpen, "max_len": args.max_len, "max_tokens": args.max_tokens}
+    given = {name: value for name, value in search.items() if value is not None}
+    if args.model is None:
+        _refuse_with_hypotheses([*given, *(["average"] if args.average is not None else [])])
+        hypotheses = read_segments(args.hypotheses)
+        if (args.references is None) == (args.corpus is None):
+            raise UserError("--hypotheses needs either --references FILE or --corpus DIR (and --subset) to compare to")
+        references = (
+            read_segments(args.references)
+            if args.corpus is None
+            else corpus_references(read_corpus(args.corpus), args.subset)
+        )
+        score_file(hypotheses, references, scoring, args.output, args.name)
+        return
+    if args.references is not None or args.corpus is None:
+        raise UserError("--model translates a split of --corpus DIR and is scored against it, not against a file")
+    request = Request(
+        model=args.model,
+        corpus=args.corpus,
+        subset=args.subset,
+        search=Search(**given),
+        scoring=scoring,
+        average=args.average,
+        output=args.output,
+        name=args.name,
     )
-    path = write_result(output, result)
-    for name, metric in metrics.items():
-        print(f"{name} = {metric.value:.2f} ({metric.count} sentences)  {metric.signature}")
-    print(f"wrote {path}")
-    return result
+    score_model(request)
 
 
-def default_output(model: Path, subset: str) -> Path:
-    """The run's own folder for the test scores of a run; a folder below it for one checkpoint or another split."""
-    if model.is_dir():
-        return model if subset == "test" else model / f"scores-{subset}"
-    return model.parent / f"scores-{model.stem}-{subset}"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt_plugin.evaluate",
+        description="Translate a split with fairseq-generate, or take a finished translation, and score it with "
+        "sacreBLEU (BLEU, chrF and TER).",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    either = parser.add_mutually_exclusive_group(required=True)
+    model_help = "a fairseq --save-dir (its last and best checkpoint are scored) or one checkpoint file"
+    either.add_argument("--model", type=Path, help=model_help)
+    either.add_argument("--hypotheses", type=Path, help="a finished translation, one detokenized sentence per line")
+    parser.add_argument("--corpus", type=Path, help="folder that python -m nmt_plugin.corpora built")
+    parser.add_argument("--subset", default="test", choices=["valid", "test"], help="split to score (default: test)")
+    parser.add_argument(
+        "--references", type=Path, help="with --hypotheses, in place of --corpus: a text file of references"
+    )
+    parser.add_argument(
+        "--lowercase", action="store_true", help="BLEU and chrF without regard to case (TER never regards it)"
+    )
+    parser.add_argument("--tokenize", default="13a", choices=TOKENIZERS, help="BLEU's own tokenization (default: 13a)")
+    parser.add_argument(
+        "--average", type=_several, metavar="N", help="also score the mean of the last N epoch (or update) checkpoints"
+    )
+    parser.add_argument("--beam", type=_positive, help=f"beam size (default: {Search.beam})")
+    parser.add_argument(
+        "--lenpen", type=_finite, help=f"length penalty, above 1 favours longer (default: {Search.lenpen:g})"
+    )
+    parser.add_argument("--max-len", type=_positive, help=f"target tokens at most (default: {Search.max_len})")
+    parser.add_argument("--max-tokens", type=_positive, help=f"source tokens in a batch (default: {Search.max_tokens})")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder of hypotheses and record (default: a run's own for its usual test scores, else one beside them)",
+    )
+    parser.add_argument("--name", help="name of the record (default: from its folder)")
+    return parser
 
 
-def find_checkpoints(model: Path) -> dict[str, Path]:
-    """Checkpoints by the name they are scored under: `last` and `best` of a folder, or one file by its stem."""
-    if model.is_file():
-        return {model.stem.removeprefix("checkpoint_"): model}
-    found = {name: model / f"checkpoint_{name}.pt" for name in ("last", "best")}
-    found = {name: path for name, path in found.items() if path.is_file()}
-    if not found:
-        raise UserError(f"{model}: neither a checkpoint nor a folder with checkpoint_last.pt or checkpoint_best.pt")
-    return found
-
-
-def _check_not_another_record(output: Path, scored: set[str]) -> None:
-    """A finished record is replaced by a newer one of the same scores only. Raises UserError otherwise."""
-    if (output / FILE_NAME).exists():
-        found = {key.rpartition("/")[0] for key in read_result(output / FILE_NAME).metrics}
-        if not found <= scored:
-            raise UserError(
-                f"{output / FILE_NAME} holds other scores ({', '.join(sorted(found))}); choose another --output"
-            )
-
-
-def _score_all(
-    trained: dict[str, TrainedModel],
-    corpus: Corpus,
-    references: list[str],
-    subset: str,
-    search: Search,
-    output: Path,
-) -> dict[str, Metric]:
-    """Metrics `<checkpoint>/<subset>/<score>`. Where best is last, the translation is made once."""
-    by_updates: dict[int, dict[str, Metric]] = {}
-    metrics: dict[str, Metric] = {}
-    for name, model in trained.items():
-        if model.num_updates not in by_updates:
-            hypotheses = translate(model.path, corpus, subset, search, output / "generate" / name)
-            write_text(output / f"{name}.{subset}.{corpus.target_language}", "\n".join([*hypotheses, ""]))
-            by_updates[model.num_updates] = score(hypotheses, references)
-        for key, metric in by_updates[model.num_updates].items():
-            finite(metric.value)
-            metrics[f"{name}/{subset}/{key}"] = metric
-    return metrics
+def _refuse_with_hypotheses(given: list[str]) -> None:
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(f"{flags}: says how a model translates, but --hypotheses is translated already")
 
 
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not above 0")
+    return value
+
+
+def _several(text: str) -> int:
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"the mean of {value} checkpoints says nothing new; give 2 or more")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{value} is not a finite number")
     return value
 
 

@@ -16,6 +16,7 @@ class Scale:
     label: str
     digits: int
     rank: int
+    lower_is_better: bool = False
 
 
 _SCALES = {
@@ -23,7 +24,8 @@ _SCALES = {
     "top1": Scale("top-1 accuracy", 2, 0),
     "chrf": Scale("chrF", 2, 1),
     "top5": Scale("top-5 accuracy", 2, 1),
-    "nll": Scale("negative log-likelihood", 4, 2),
+    "ter": Scale("TER", 2, 2, lower_is_better=True),
+    "nll": Scale("negative log-likelihood", 4, 2, lower_is_better=True),
 }
 _CHECKPOINTS = {"": "", "last": "last epoch", "best": "best epoch on validation"}
 _SPLITS = {"test": "test set", "val": "validation set", "valid": "validation set", "train": "training set"}
@@ -31,7 +33,7 @@ _SPLITS = {"test": "test set", "val": "validation set", "valid": "validation set
 
 @dataclass(frozen=True)
 class Key:
-    """A metric's key in its parts: `checkpoint` is "", "last" or "best"; `split` may be empty."""
+    """A metric's key in its parts: `checkpoint` is "", "last", "best" or e.g. "avg5"; `split` may be empty."""
 
     text: str
     checkpoint: str
@@ -41,7 +43,7 @@ class Key:
     @classmethod
     def parse(cls, text: str) -> Key:
         *front, name = text.split("/")
-        checkpoint = front.pop(0) if front and front[0] in ("last", "best") else ""
+        checkpoint = front.pop(0) if len(front) > 1 or front[:1] in (["last"], ["best"]) else ""
         return cls(text, checkpoint, "/".join(front), name)
 
     @property
@@ -51,8 +53,9 @@ class Key:
     @property
     def label(self) -> str:
         """`top-1 accuracy, test set, last epoch`."""
-        where = [_SPLITS.get(self.split, self.split), _CHECKPOINTS[self.checkpoint]]
-        return ", ".join([self.scale.label, *(part for part in where if part)])
+        where = [_SPLITS.get(self.split, self.split), _checkpoint_label(self.checkpoint)]
+        better = "lower is better" if self.scale.lower_is_better else ""
+        return ", ".join([self.scale.label, *(part for part in (*where, better) if part)])
 
 
 def metric_keys(records: Iterable[Result]) -> list[Key]:
@@ -60,8 +63,15 @@ def metric_keys(records: Iterable[Result]) -> list[Key]:
     keys = {text: Key.parse(text) for record in records for text in record.metrics}
     order = {"last": 0, "": 0, "best": 1}
     return sorted(
-        keys.values(), key=lambda k: (k.split != "test", k.split, k.scale.rank, k.name, order[k.checkpoint], k.text)
+        keys.values(),
+        key=lambda k: (k.split != "test", k.split, k.scale.rank, k.name, order.get(k.checkpoint, 2), k.text),
     )
+
+
+def _checkpoint_label(checkpoint: str) -> str:
+    if checkpoint.startswith("avg") and checkpoint[3:].isdecimal():
+        return f"mean of the last {checkpoint[3:]} checkpoints"
+    return _CHECKPOINTS.get(checkpoint, f"checkpoint {checkpoint}")
 
 
 def unit_label(metric: Metric, key: Key) -> str:
@@ -73,7 +83,7 @@ def unit_label(metric: Metric, key: Key) -> str:
 def items_label(metric: Metric, task: str, key: Key) -> str:
     """`2,004 sentences`: what the score was taken over."""
     noun = "item"
-    if key.name in ("bleu", "chrf"):
+    if key.name in ("bleu", "chrf", "ter"):
         noun = "sentence"
     elif task == "image-classification":
         noun = "image"

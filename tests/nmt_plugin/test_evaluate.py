@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from nmt_plugin.corpora.corpus import Corpus
-from nmt_plugin.evaluate import default_output, find_checkpoints, main
-from nmt_plugin.generation import read_hypotheses
-from nmt_plugin.scoring import score
+from nmt_plugin.evaluate import main
+from nmt_plugin.generation import Search, read_hypotheses
+from nmt_plugin.model_scores import Request, default_output, find_checkpoints
+from nmt_plugin.scoring import Scoring, score
 from shared.errors import UserError
 from shared.files import sha256
 
@@ -46,6 +47,48 @@ def test_perfect_and_empty_hypotheses() -> None:
 def test_unequal_numbers_are_refused() -> None:
     with pytest.raises(UserError, match="2 hypotheses but 1 references"):
         score(["a", "b"], ["a"])
+    with pytest.raises(UserError, match="no sentences"):
+        score([], [])
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "edits_over_words"),
+    [
+        (["a b c d"], ["a b x d"], 1 / 4),  # one substitution
+        (["c a b"], ["a b c"], 1 / 3),  # one block moved
+        (["A B"], ["a b"], 0.0),  # case is no edit
+        (["x y z", "a b c d"], ["x", "a b x d"], 3 / 5),  # two deletions and a substitution, over all sentences
+    ],
+)
+def test_ter_worked_by_hand(hypotheses: list[str], references: list[str], edits_over_words: float) -> None:
+    metric = score(hypotheses, references)["ter"]
+    assert metric.value == pytest.approx(100 * edits_over_words)
+    assert metric.unit == "TER"
+    assert metric.signature is not None
+    assert metric.signature.startswith("TER|nrefs:1|case:lc|tok:tercom|")
+
+
+def test_case_counts_unless_asked_and_the_signature_says_it() -> None:
+    upper, lower = ["THE CAT SAT DOWN"], ["the cat sat down"]
+    assert score(upper, lower)["bleu"].value == 0.0
+    regardless = score(upper, lower, Scoring(lowercase=True))
+    assert [regardless[name].value for name in ("bleu", "chrf", "ter")] == pytest.approx([100, 100, 0])
+    for name in ("bleu", "chrf"):
+        assert "|case:lc|" in (regardless[name].signature or "")
+
+
+def test_a_tokenization_stands_in_the_signature() -> None:
+    """By characters, four of four are right; by words the single one is wrong."""
+    metric = score(["abcd e"], ["abcde"], Scoring(tokenize="char"))["bleu"]
+    assert metric.value == pytest.approx(100)
+    assert "|tok:char|" in (metric.signature or "")
+
+
+def test_the_sacrebleu_command_names_every_setting() -> None:
+    command = Scoring(lowercase=True, tokenize="intl").command(Path("a b/ref.de"), Path("hyp.de"))
+    assert command == (
+        "sacrebleu 'a b/ref.de' -i hyp.de -m bleu chrf ter -w 2 --lowercase --chrf-lowercase --tokenize intl"
+    )
 
 
 def test_checkpoints_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
@@ -55,6 +98,8 @@ def test_checkpoints_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
         (tmp_path / f"checkpoint_{name}.pt").touch()
     assert list(find_checkpoints(tmp_path)) == ["last", "best"]
     assert list(find_checkpoints(tmp_path / "checkpoint_12.pt")) == ["12"]
+    with pytest.raises(UserError, match="is not a folder"):
+        find_checkpoints(tmp_path / "checkpoint_12.pt", average=2)
 
 
 def test_raw_text_keeps_separators_that_are_no_line_feed(tmp_path: Path) -> None:
@@ -74,14 +119,40 @@ def test_scores_of_one_file_or_another_split_go_to_a_folder_of_their_own(tmp_pat
     assert default_output(tmp_path, "valid") == tmp_path / "scores-valid"
     (tmp_path / "checkpoint_best.pt").touch()
     assert default_output(tmp_path / "checkpoint_best.pt", "test") == tmp_path / "scores-checkpoint_best-test"
+    assert default_output(tmp_path, "test", Scoring(lowercase=True)) == tmp_path / "scores-test-lowercase"
 
 
-@pytest.mark.parametrize("flags", [("--beam", "0"), ("--max-tokens", "-5")])
-def test_search_settings_out_of_range_are_refused(flags: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_of_two_runs_have_two_names(tmp_path: Path) -> None:
+    """A report refuses two of one name, and `scores-valid` is the folder's name in every run."""
+    names = []
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+        for subset in ("test", "valid"):
+            names.append(Request(tmp_path / run, tmp_path, subset, Search(), Scoring()).record_name)
+    assert names == ["a", "a scores-valid", "b", "b scores-valid"]
+    given = Request(tmp_path / "a", tmp_path, "valid", Search(), Scoring(), output=tmp_path / "elsewhere")
+    assert given.record_name == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--beam", "0"), "is not above 0"),
+        (("--max-tokens", "-5"), "is not above 0"),
+        (("--lenpen", "nan"), "not a finite number"),
+        (("--average", "1"), "give 2 or more"),
+        (("--hypotheses", "h"), "not allowed with argument --model"),
+        (("--references", "r"), "not against a file"),
+        (("--tokenize", "words"), "invalid choice: 'words'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(
+    flags: tuple[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--model", "m", "--corpus", "c", *flags])
     assert stopped.value.code == 2
-    assert "is not above 0" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 def test_a_corpus_that_is_none_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
