@@ -2,8 +2,8 @@
 
 What is kept serves every temperature. Let `K(b) = log sum exp(b z)` over the classes outside the top K (the tail), so
 that the tail's mass at temperature T follows from K(1 / T). Known are K(1), the tail's log-sum-exp, and at b = 0 the
-value `log n` (n classes), the slope (mean of z) and the curvature (variance of z). The cubic through these four conditions
-stands for K in between: exact at T = 1, and again as T grows without bound.
+value `log n` (n classes), the slope (mean of z) and the curvature (variance of z). The cubic through these four
+conditions stands for K in between: exact at T = 1, and again as T grows without bound.
 """
 
 import math
@@ -117,7 +117,7 @@ def topk_kd_loss(student_logits: Tensor, topk: TopK, temperature: float, *, poli
         log_q = student.gather(-1, topk.ids) / temperature - (student / temperature).logsumexp(-1, keepdim=True)
         log_p = torch.log_softmax(teacher / temperature, dim=-1)
         return temperature**2 * _divergence(log_p, log_q).sum()
-    tail = tail_log_mass(topk.tail, temperature)
+    tail = tail_log_mass(topk.tail, temperature).detach()
     log_p = torch.log_softmax(torch.cat([teacher / temperature, tail.unsqueeze(-1)], dim=-1), dim=-1)
     log_q = torch.log_softmax(torch.cat(split_log_mass(student, topk.ids, temperature), dim=-1), dim=-1)
     # As in `kd_loss`, q - p sums to 0 and cancels the rounding of the normalizers.
@@ -140,7 +140,7 @@ def split_log_mass(logits: Tensor, ids: Tensor, temperature: float) -> tuple[Ten
 
 
 class _SplitLogMass(torch.autograd.Function):
-    """One copy of the logits forward, turned into the gradient in place backward; autograd's own operations make four.
+    """One softmax forward, which is the gradient backward up to a factor; autograd's own operations make four copies.
 
     With x = z / T: d top_k / d z_k = 1 / T, and d log sum_rest exp(x) / d z_j = softmax_rest(x)_j / T.
     """
@@ -148,16 +148,17 @@ class _SplitLogMass(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits: Tensor, ids: Tensor, temperature: float) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
         top = logits.gather(-1, ids) / temperature
-        rest = logits / temperature if temperature != 1.0 else logits.clone()
-        rest.scatter_(-1, ids, -math.inf)
-        log_mass = rest.logsumexp(dim=-1, keepdim=True)
+        rest = (logits / temperature).scatter_(-1, ids, -math.inf)
+        probabilities = torch.softmax(rest, dim=-1)
+        # max(x) - log softmax(max(x)): torch's logsumexp is several passes over the classes where softmax is one.
+        log_mass = rest.amax(dim=-1, keepdim=True) - probabilities.amax(dim=-1, keepdim=True).log()
         ctx.temperature = temperature
-        ctx.save_for_backward(rest, ids, log_mass)
+        ctx.save_for_backward(probabilities, ids)
         return top, log_mass
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, top_gradient: Tensor, rest_gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
-        rest, ids, log_mass = ctx.saved_tensors
-        gradient = (rest - log_mass).exp_().mul_(rest_gradient / ctx.temperature)
+        probabilities, ids = ctx.saved_tensors
+        gradient = probabilities * (rest_gradient / ctx.temperature)
         return gradient.scatter_(-1, ids, top_gradient / ctx.temperature), None, None

@@ -1,0 +1,132 @@
+"""What distillation costs a training step: plain label smoothing, a cached teacher, a live one, step by step in turn.
+
+    python scripts/bench/word_kd.py --teacher runs/demo/nmt/teacher-a0.1/checkpoint_best.pt --cache runs/cache \
+        --data data/nmt/libreoffice.en-de/data-bin --output runs/bench/word_kd.json
+
+Every variant makes a full training step (forward, loss, backward, Adam) on the same batches of the same student, which
+has the teacher's architecture. The variants take turns batch by batch, so that whatever else the machine does falls on
+all of them; what is printed are ratios to the plain step of the same batch.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq import tasks, utils
+from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
+from omegaconf import OmegaConf
+
+import nmt_plugin  # noqa: F401  (allow-lists what fairseq checkpoints hold)
+from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
+from nmt_plugin.criterions import SmoothedCrossEntropyCriterion, WordKDCriterion
+from nmt_plugin.data_folder import check_data_folder
+from shared.errors import exit_on_user_error
+from shared.files import write_text
+from shared.provenance import package_versions
+
+PLAIN = "label smoothing alone"
+
+
+def main() -> None:
+    """Command line; see `--help`."""
+    parser = argparse.ArgumentParser(description="Cost of a word_kd step in multiples of a plain one, interleaved.")
+    parser.add_argument("--teacher", required=True, help="fairseq checkpoint; the student has its architecture")
+    parser.add_argument("--cache", required=True, help="teacher cache of the same data")
+    parser.add_argument("--data", required=True, help="data-bin")
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 2.0], help="default: 1 2")
+    parser.add_argument("--kd-weight", type=float, default=1.0, help="default: 1")
+    parser.add_argument("--max-tokens", type=int, default=1000, help="tokens in a batch (default: 1000)")
+    parser.add_argument("--batches", type=int, default=60, help="batches measured (default: 60)")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    args = parser.parse_args()
+    with exit_on_user_error():
+        bench(args)
+
+
+def bench(args: argparse.Namespace) -> None:
+    """Measure, print a table, write the JSON file."""
+    check_data_folder(args.data)
+    config = checkpoint_config(read_checkpoint(args.teacher))
+    config.task.data = args.data
+    task = tasks.setup_task(config.task)
+    task.load_dataset("train")
+    student = task.build_model(config.model).train()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    student.to(device)
+    settings = OmegaConf.structured(FairseqAdamConfig(lr=[1e-5], tpu=False))
+    optimizer = FairseqAdam(settings, list(student.parameters()))
+    criteria = {PLAIN: SmoothedCrossEntropyCriterion(task, 0.1)}
+    for t in args.temperatures:
+        common: dict[str, Any] = {"temperature": t, "kd_weight": args.kd_weight}
+        criteria[f"cache, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher_cache=args.cache, **common)
+        criteria[f"live teacher, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher=args.teacher, **common)
+    seconds = _measure(criteria, student, optimizer, _batches(task, args, device), device)
+    plain = seconds[PLAIN]
+    ratios = {name: sorted(s / p for s, p in zip(mine, plain, strict=True)) for name, mine in seconds.items()}
+    rows = {name: {"median": statistics.median(r), "quartiles": _quartiles(r)} for name, r in ratios.items()}
+    for name, row in rows.items():
+        print(f"| {name} | {row['median']:.3f} | {row['quartiles'][0]:.3f} to {row['quartiles'][1]:.3f} |")
+    device_name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)"
+    facts = {
+        "ratio_to": PLAIN,
+        "ratios": rows,
+        "batches": args.batches,
+        "max_tokens": args.max_tokens,
+        "kd_weight": args.kd_weight,
+        "device": device_name,
+        "machine": platform.machine(),
+        "versions": package_versions(),
+    }
+    write_text(args.output, json.dumps(facts, indent=1) + "\n")
+
+
+def _batches(task: Any, args: argparse.Namespace, device: torch.device) -> list[Any]:
+    iterator = task.get_batch_iterator(
+        task.dataset("train"), max_tokens=args.max_tokens, required_batch_size_multiple=1, seed=1
+    ).next_epoch_itr()
+    chosen = [sample for sample, _ in zip(iterator, range(args.batches), strict=False)]
+    return [utils.move_to_cuda(sample) if device.type == "cuda" else sample for sample in chosen]
+
+
+def _measure(
+    criteria: dict[str, Any], student: Any, optimizer: Any, batches: list[Any], device: torch.device
+) -> dict[str, list[float]]:
+    """Seconds of every step by variant; the first batch warms up and is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in criteria}
+    names = list(criteria)
+    for turn, sample in enumerate([batches[0], *batches]):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            taken = _timed(lambda chosen=criteria[name], batch=sample: _step(chosen, student, optimizer, batch), device)
+            if turn:
+                seconds[name].append(taken)
+    return seconds
+
+
+def _step(criterion: Any, student: Any, optimizer: Any, sample: Any) -> None:
+    loss, size, _ = criterion(student, sample)
+    optimizer.backward(loss / size)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> float:
+    started = time.perf_counter()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _quartiles(ratios: list[float]) -> list[float]:
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return [low, high]
+
+
+if __name__ == "__main__":
+    main()
