@@ -2,18 +2,17 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from shared.diffusion import ClassSets, diffusion_index, explicit_sets, nearest_centroid_sets
 from shared.diffusion.class_sets import class_index
+from shared.diffusion.pairs import Student, check_pair
 from shared.errors import UserError
+from shared.naming import unique_name
 from shared.results import Eta, Result, RunClock, write_result
-from vision.checkpoint import Card
 from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import ExportedModel, load_same_data
-from vision.naming import unique_name
 from vision.settings import DiffusionSettings
 
 SPLITS = ("train", "val")
@@ -27,7 +26,7 @@ def diffusion(settings: DiffusionSettings) -> None:
     """
     clock = RunClock()
     low, high = ExportedModel(settings.low), ExportedModel(settings.high)
-    check_pair(low, high)
+    check_pair(_student(low), _student(high))
     data = load_same_data(settings.data, [low, high])
     sets = list(_class_sets(settings, data, low))
     if len({chosen.target for chosen in sets}) != len(sets):
@@ -47,29 +46,9 @@ def diffusion(settings: DiffusionSettings) -> None:
     print(path, flush=True)
 
 
-def check_pair(low: ExportedModel, high: ExportedModel) -> None:
-    """Raise UserError unless the two are students of one teacher that differ in temperature, low first, and no more."""
-    for student in (low, high):
-        if student.card.teacher is None or student.card.model.temperature is None:
-            raise UserError(f"{student.path} is a teacher; eta compares two students of one teacher")
-    one, other = low.card, high.card
-    if one.teacher != other.teacher:
-        raise UserError(f"{low.path} and {high.path} have different teachers; eta compares students of the same one")
-    if not (one.model.temperature or 0) < (other.model.temperature or 0):
-        raise UserError(
-            f"the temperature must rise from low to high, but {low.path} has T = {one.model.temperature:g} "
-            f"and {high.path} T = {other.model.temperature:g}"
-        )
-    mine, theirs = _must_agree(one), _must_agree(other)
-    for what in sorted(mine.keys() | theirs.keys()):
-        if mine.get(what) != theirs.get(what):
-            values = f"{mine.get(what)}; {theirs.get(what)}"
-            raise UserError(f"{low.path} and {high.path} differ in {what} too ({values}), not in T alone")
-
-
-def _must_agree(card: Card) -> dict[str, Any]:
-    own = {what: getattr(card.model, what) for what in ("arch", "seed", "kd_weight", "alpha")}
-    return own | {"export (last or best)": card.export} | card.model.recipe
+def _student(model: ExportedModel) -> Student:
+    card = model.card
+    return Student(str(model.path), card.model, card.teacher, {"export (last or best)": card.export})
 
 
 def _class_sets(settings: DiffusionSettings, data: ImageData, student: ExportedModel) -> Iterator[ClassSets]:

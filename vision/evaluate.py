@@ -1,10 +1,10 @@
 """`python -m vision.evaluate`: top-1, top-5 and NLL of an export on one split of a data set."""
 
+from shared.naming import unique_name
 from shared.results import Result, RunClock, write_result
 from vision.cli import run
 from vision.device import device_name
 from vision.features import ExportedModel, load_same_data
-from vision.naming import unique_name
 from vision.scores import score
 from vision.settings import EvaluateSettings
 

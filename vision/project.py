@@ -10,13 +10,13 @@ from shared.diffusion import PenultimateProjection
 from shared.diffusion.class_sets import class_index
 from shared.errors import UserError
 from shared.files import atomic_path
+from shared.naming import unique_name
 from shared.report.projection_figure import draw_projection
 from shared.results import Panel, Result, RunClock, write_result
 from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import ExportedModel, load_same_data
-from vision.naming import unique_name
 from vision.settings import ProjectSettings
 
 DECIMALS = 4

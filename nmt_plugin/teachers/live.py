@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 from fairseq import checkpoint_utils, utils
-from torch import Tensor, nn
+from fairseq.models import BaseFairseqModel
+from torch import Tensor
 
 from nmt_plugin.checkpoints import (
     check_same_dictionary,
@@ -42,10 +43,10 @@ class LiveTeacher:
             check_same_dictionary("target", task.target_dictionary, student_task.target_dictionary)
             self._sources.append((path, task))
         self._dtype = DTYPES[dtype]
-        self._loaded: list[nn.Module] | None = None
+        self._loaded: list[BaseFairseqModel] | None = None
 
     @property
-    def models(self) -> list[nn.Module]:
+    def models(self) -> list[BaseFairseqModel]:
         """The frozen models, in eval mode; loaded at the first use."""
         if self._loaded is None:
             self._loaded = [self._load(path, task) for path, task in self._sources]
@@ -72,7 +73,7 @@ class LiveTeacher:
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 
-    def _load(self, path: str, task: Any) -> nn.Module:
+    def _load(self, path: str, task: Any) -> BaseFairseqModel:
         models, _, _ = checkpoint_utils.load_model_ensemble_and_task([path], task=task)
         return models[0].to(self._dtype).requires_grad_(False).eval()
 

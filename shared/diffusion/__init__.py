@@ -2,7 +2,13 @@
 
 from shared.diffusion.centroids import CentroidAccumulator
 from shared.diffusion.class_sets import ClassSets, explicit_sets, nearest_centroid_sets
-from shared.diffusion.index import NORMALIZATIONS, centroid_distances, diffusion_index
+from shared.diffusion.index import (
+    NORMALIZATIONS,
+    centroid_distances,
+    diffusion_index,
+    mean_pairwise_distance,
+    on_one_scale,
+)
 from shared.diffusion.projection import PenultimateProjection, project_three_classes
 
 __all__ = [
@@ -13,6 +19,8 @@ __all__ = [
     "centroid_distances",
     "diffusion_index",
     "explicit_sets",
+    "mean_pairwise_distance",
     "nearest_centroid_sets",
+    "on_one_scale",
     "project_three_classes",
 ]

@@ -1,5 +1,6 @@
 """The diffusion index eta (Chandrasegaran et al. 2022, section 5)."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from shared.errors import UserError
 
 NORMALIZATIONS = ("mean_pairwise", "target_mean", "none")
+_ROWS = 256  # rows of the distance matrix that are held at a time
 
 
 def diffusion_index(
@@ -74,13 +76,35 @@ def centroid_distances(
     if normalization == "none":
         return distances
     if normalization == "mean_pairwise":
-        return distances / torch.pdist(centroids[seen]).mean()
+        return distances / mean_pairwise_distance(centroids[seen])
     if normalization == "target_mean":
         if normalize_over is not None:
             return distances / distances[list(normalize_over)].mean()
         seen[target] = False
         return distances / distances[seen].mean()
     raise UserError(f"unknown normalization {normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
+
+
+def mean_pairwise_distance(centroids: Tensor) -> float:
+    """Mean Euclidean distance over all pairs of `centroids` [C, d]; NaN below two. Memory is O(C d), not O(C^2)."""
+    if (classes := len(centroids)) < 2:
+        return math.nan
+    centred = centroids.double() - centroids.double().mean(dim=0)  # cdist subtracts squares: keep them small
+    total = 0.0
+    for start in range(0, classes, _ROWS):
+        distances = torch.cdist(centred[start : start + _ROWS], centred[start:])
+        total += float(distances.triu(diagonal=1).sum())
+    return total / (classes * (classes - 1) / 2)
+
+
+def on_one_scale(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """`low` [C, d] and `high` [C, d'], each divided by its mean pairwise distance over the classes that both have seen.
+
+    `diffusion_index` with normalization `none` on these equals `mean_pairwise` on the originals: for many targets among
+    thousands of classes, all the pairs are then measured once.
+    """
+    seen = low.isfinite().all(dim=1) & high.isfinite().all(dim=1)
+    return low.double() / mean_pairwise_distance(low[seen]), high.double() / mean_pairwise_distance(high[seen])
 
 
 def _check_set(kind: str, num_classes: int, target: int, classes: Sequence[int]) -> None:

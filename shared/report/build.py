@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared.decoding import decode
 from shared.errors import UserError
+from shared.report.beside import beside_blocks
 from shared.report.document import Block, Bullets, Caution, Document, Paragraph, Picture, Section, Tables
 from shared.report.eta import eta_groups
 from shared.report.eta_tables import eta_blocks
@@ -22,6 +23,8 @@ from shared.report.text import ALPHA, alpha_label, count, listing, temperature_l
 from shared.results import Result
 
 _TASK_TITLES = {"translation": "Translation", "image-classification": "Image classification"}
+_ITEMS = {"translation": "token", "image-classification": "image"}
+_FEATURES = {"translation": "decoder states", "image-classification": "penultimate features"}
 _LEAD = (
     f"This report shows what label smoothing in the teacher (its weight is {ALPHA}) and the temperature of "
     "distillation (T) did to the students of this study. Every table, figure and sentence is computed from the "
@@ -60,7 +63,8 @@ def build_document(records: Mapping[Path, Result], folder: Path, study: Study) -
     for task, title in _TASK_TITLES.items():
         if blocks := score_blocks(models, task):
             lines = [Caution(text) for record, text in models.cautions if record.task == task]
-            sections.append(Section(title, [*lines, *blocks]))
+            beside = beside_blocks(models) if task == "translation" else []
+            sections.append(Section(title, [*lines, *beside, *blocks]))
     if etas:
         sections.append(Section("Diffusion index", eta_blocks(etas, [text for _, text in pairs.cautions])))
     if pictures := _projections(results):
@@ -85,16 +89,17 @@ def _projections(results: Sequence[Result]) -> list[Block]:
         columns = dict.fromkeys((p.teacher_alpha, p.temperature) for p in result.panels)
         shown = listing([f"{alpha_label(alpha)} with {temperature_label(t)}" for alpha, t in columns])
         classes = listing(list(dict.fromkeys(name for panel in result.panels for name in panel.points)))
+        item = _ITEMS[result.task]
         points = sum(len(rows) for panel in result.panels for rows in panel.points.values())
         caption = (
-            f"{result.data.name}: penultimate features of {classes}, projected on the plane of their output weights. A "
-            "mark is one image, a star the centroid of its class. Look within a column at how tight a class is and how "
-            "far apart the similar classes lie; each column has its own projection and scale, so compare shapes, not "
-            "lengths, between columns."
+            f"{result.data.name}: {_FEATURES[result.task]} of {classes}, projected on the plane of their output "
+            f"weights. A mark is one {item}, a star the centroid of its class. Look within a column at how tight a "
+            "class is and how far apart the similar classes lie; each column has its own projection and scale, so "
+            "compare shapes, not lengths, between columns."
         )
-        alt = f"Scatter plots of {count(points, 'projected image')} of {classes}, in columns {shown}."
+        alt = f"Scatter plots of {count(points, f'projected {item}')} of {classes}, in columns {shown}."
         try:
-            figure = draw_projection(result.panels)
+            figure = draw_projection(result.panels, items=f"{item}s")
         except UserError as error:
             raise UserError(f"{result.name}: {error}") from None
         blocks.append(Picture(f"projection-{len(blocks) + 1}", caption, alt, figure, wide=len(columns) > 2))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from shared.report.cells import Observations
-from shared.report.grouping import Group, Sorting
+from shared.report.grouping import Group, Item, Sorting
 from shared.report.text import ARROW, NO_BREAK
 
 EXPECTED_SIGN = {"S1": -1, "S2": 1}  # systematic diffusion: similar classes draw near, dissimilar ones move away
@@ -24,6 +24,9 @@ class Line:
     chosen_by: str
 
 
+Cells = dict[tuple[Line, Column], dict[tuple[int, int | None], tuple[str, float]]]
+
+
 @dataclass(frozen=True)
 class EtaGroup:
     """Indices of one data set, student and (T1, T2) under one normalization. Values are percent."""
@@ -31,7 +34,8 @@ class EtaGroup:
     group: Group
     temperatures: tuple[float | None, float | None]
     normalization: str
-    cells: dict[tuple[Line, Column], dict[tuple[int, int | None], tuple[str, float]]]
+    cells: Cells
+    choice: int = 1  # above 1: the same targets and seeds over other sets or classes
 
     @property
     def lines(self) -> list[Line]:
@@ -75,22 +79,50 @@ class EtaGroup:
         variant = f" ({'; '.join(self.group.variant)})" if self.group.variant else ""
         low, high = (("none" if t is None else f"{t:g}") for t in self.temperatures)
         step = f"T{NO_BREAK}{low}{NO_BREAK}{ARROW}{NO_BREAK}{high}"
-        return f"{first.record.data.name}: teacher {first.teacher.arch}, student {student}, {step}{variant}"
+        again = f", choice {self.choice} of sets or classes" if self.choice > 1 else ""
+        return f"{first.record.data.name}: teacher {first.teacher.arch}, student {student}, {step}{variant}{again}"
 
 
 def eta_groups(sorting: Sorting) -> list[EtaGroup]:
-    """The groups of `comparable_groups(records, "diffusion")`, further by temperatures and normalization."""
+    """The groups of `comparable_groups(records, "diffusion")`, further by temperatures and normalization.
+
+    A record that measures the same targets of the same seeds once more, over other sets or classes, starts a group of
+    its own: two choices are no two seeds, so they must not be averaged.
+    """
     groups: list[EtaGroup] = []
     for group in sorting.groups:
-        parts: dict[tuple[object, ...], EtaGroup] = {}
+        parts: dict[tuple[object, ...], list[EtaGroup]] = {}
         for item in group.items:
             low, high = item.record.models
-            for eta in item.record.eta:
-                temperatures = (low.temperature, high.temperature)
-                empty = EtaGroup(group, temperatures, eta.normalization, {})
-                part = parts.setdefault((*temperatures, eta.normalization), empty)
-                line = Line(eta.target, eta.set_name, tuple(eta.members), eta.chosen_by)
-                cell = part.cells.setdefault((line, (item.teacher.alpha, eta.split)), {})
-                cell[(item.teacher.seed, low.seed)] = (item.record.name, 100.0 * eta.value)
-        groups += parts.values()
+            for normalization in dict.fromkeys(eta.normalization for eta in item.record.eta):
+                cells = _cells(item, normalization)
+                siblings = parts.setdefault((low.temperature, high.temperature, normalization), [])
+                if (home := _home(siblings, cells)) is None:
+                    temperatures, choice = (low.temperature, high.temperature), len(siblings) + 1
+                    siblings.append(home := EtaGroup(group, temperatures, normalization, {}, choice))
+                for place, seeds in cells.items():
+                    home.cells.setdefault(place, {}).update(seeds)
+        groups += [part for siblings in parts.values() for part in siblings]
     return groups
+
+
+def _cells(item: Item, normalization: str) -> Cells:
+    """One record's indices under one normalization."""
+    cells: Cells = {}
+    seeds = (item.teacher.seed, item.record.models[0].seed)
+    for eta in (eta for eta in item.record.eta if eta.normalization == normalization):
+        line = Line(eta.target, eta.set_name, tuple(eta.members), eta.chosen_by)
+        cells.setdefault((line, (item.teacher.alpha, eta.split)), {})[seeds] = (item.record.name, 100.0 * eta.value)
+    return cells
+
+
+def _home(siblings: list[EtaGroup], cells: Cells) -> EtaGroup | None:
+    """The group with the most lines of `cells` among those that do not hold their targets and seeds yet."""
+    measured = _measured(cells)
+    free = [part for part in siblings if not measured & _measured(part.cells)]
+    lines = {line for line, _ in cells}
+    return max(free, key=lambda part: len(lines & {line for line, _ in part.cells}), default=None)
+
+
+def _measured(cells: Cells) -> set[tuple[object, ...]]:
+    return {(line.target, line.set_name, column, seeds) for (line, column), of in cells.items() for seeds in of}

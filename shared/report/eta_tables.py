@@ -11,6 +11,8 @@ from shared.report.eta_figure import eta_picture
 from shared.report.text import ALPHA, CONFIDENCE, ETA, NO_BREAK, PLUS_MINUS, SMOOTHED, alpha_label, listing
 from shared.stats import mean_interval
 
+_LISTED = 12  # classes of a set that its row names; a record holds them all
+_QUOTED = "\N{LEFT DOUBLE QUOTATION MARK}{}\N{RIGHT DOUBLE QUOTATION MARK}"
 _CHECK, _CROSS = "\N{CHECK MARK}", "\N{MULTIPLICATION X}"
 
 _COUPLED = (
@@ -32,6 +34,8 @@ def eta_blocks(groups: list[EtaGroup], cautions: list[str]) -> list[Block]:
         ),
         *(Caution(text) for text in cautions),
     ]
+    if any(group.group.items[0].record.task == "translation" for group in groups):
+        blocks.insert(1, Paragraph("In translation the classes are target tokens; their features, decoder states."))
     told: set[str] = set()
     for index, group in enumerate(groups, start=1):
         blocks.append(Heading(f"{group.title}; normalization {group.normalization}"))
@@ -49,7 +53,7 @@ def eta_table(group: EtaGroup) -> Table:
     """Rows: target and set with its classes; columns: alpha and split; values in percent, with the sign check."""
     rows = []
     for line in group.lines:
-        members = ", ".join(line.members)
+        members = _members(line)
         head = Cell(f"{line.target}, {line.set_name} ({MEANING.get(line.set_name, 'set')})\n{members}")
         rows.append([head, *(_cell(group, line, column) for column in group.columns)])
     header = ["Target and set", *(f"{alpha_label(alpha)}, {split}" for alpha, split in group.columns)]
@@ -73,6 +77,15 @@ def agreement_sentence(group: EtaGroup) -> str:
                 f"{listing(said)}."
             )
     return " ".join(sentences)
+
+
+def _members(line: Line) -> str:
+    """The first classes of a set; those without a letter or digit (a comma may be a target token) in quotes."""
+    shown = [
+        name if any(letter.isalnum() for letter in name) else _QUOTED.format(name) for name in line.members[:_LISTED]
+    ]
+    further = len(line.members) - _LISTED
+    return ", ".join(shown) + (f" and {further:,} more" if further > 0 else "")
 
 
 def _cell(group: EtaGroup, line: Line, column: Column) -> Cell:

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SPLITS = ("train", "val", "test")  # top row first; any other split follows
+_SPLITS = ("train", "val", "valid", "test")  # top row first; any other split follows
+_LABELS = {"train": "training", "val": "validation", "valid": "validation"}
 Column = tuple[float, float | None]
 
 
-def draw_projection(panels: Sequence[Panel]) -> Figure:
-    """Rows by split (train above val), columns by (teacher alpha, temperature); a point per image, a star per centroid.
+def draw_projection(panels: Sequence[Panel], *, items: str = "images") -> Figure:
+    """Rows by split (train on top), columns by (teacher alpha, temperature); a point per item, a star per centroid.
+
+    `items` says what the points are: images, or tokens.
 
     The two axes of a column share their limits and scale (each student has its own projection, so distances compare
     within a column, not between columns). A class keeps its colour and marker in every panel. The figure is not
@@ -44,7 +47,7 @@ def draw_projection(panels: Sequence[Panel]) -> Figure:
                 axes[i, j].set(xlim=limits[column][0], ylim=limits[column][1], aspect="equal")
                 if i == 0:
                     axes[i, j].set_title(_column_title(column))
-            axes[i, 0].set_ylabel({"train": "training images", "val": "validation images"}.get(split, split))
+            axes[i, 0].set_ylabel(f"{_LABELS.get(split, split)} {items}")
         shown = [a.get_legend_handles_labels() for a in axes.flat]
         legend = {label: handle for handles, labels in shown for handle, label in zip(handles, labels, strict=True)}
         figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend), markerscale=1.8)

@@ -37,13 +37,22 @@ _IWSLT = {
     "T = 3": ("21.999", "22.076", "13.826", "14.106"),
     "T = 64": ("6.564", "6.461", "3.605", "3.590"),
 }
+IWSLT_PAIRS = {"en-de": "En-De", "en-ru": "En-Ru"}
+IWSLT_ALPHAS = (0.0, 0.1)
+IWSLT_ROWS: tuple[float | str, ...] = ("teacher", 1.0, 2.0, 3.0, 64.0)
+
+
+def iwslt_score(row: float | str, pair: str, alpha: float) -> str:
+    """The paper's BLEU, as it prints it. `row` is "teacher" or the student's T, `pair` e.g. "en-de"."""
+    column = list(IWSLT_PAIRS).index(pair) * len(IWSLT_ALPHAS) + IWSLT_ALPHAS.index(alpha)
+    return _IWSLT[row if isinstance(row, str) else f"T = {row:g}"][column]
 
 
 def published_tables(tasks: set[str]) -> list[Table]:
     """The paper's tables for the tasks of a study."""
     tables = []
     if "translation" in tasks:
-        columns = [f"En-De, {ALPHA} 0", f"En-De, {ALPHA} 0.1", f"En-Ru, {ALPHA} 0", f"En-Ru, {ALPHA} 0.1"]
+        columns = [f"{pair}, {ALPHA} {alpha:g}" for pair in IWSLT_PAIRS.values() for alpha in IWSLT_ALPHAS]
         tables.append(_table("IWSLT, Transformer to Transformer: BLEU", columns, _IWSLT, ""))
     if "image-classification" in tasks:
         imagenet = f"Teacher ResNet-50: {ALPHA} 0: 76.132 / 92.862; {ALPHA} 0.1: 76.200 / 93.082."

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from shared.diffusion import NORMALIZATIONS, diffusion_index
+from shared.diffusion import NORMALIZATIONS, diffusion_index, mean_pairwise_distance, on_one_scale
 from shared.errors import UserError
 
 # Three classes on a line at T1: 0, 3, 4. At T2 class 1 comes nearer (2) and class 2 goes away (8).
@@ -127,3 +127,21 @@ def test_coinciding_centroids_and_other_class_counts_are_refused() -> None:
         diffusion_index(torch.ones(3, 1), HIGH, 0, [1])
     with pytest.raises(UserError, match="3 and 2 classes"):
         diffusion_index(LOW, HIGH[:2], 0, [1])
+
+
+@pytest.mark.parametrize("classes", [2, 24, 26, 300, 700])
+def test_mean_pairwise_distance_in_parts_is_that_of_all_pairs(classes: int) -> None:
+    """Sizes below and above one part; far from the origin, where subtracting squares would lose digits."""
+    generator = torch.Generator().manual_seed(classes)
+    centroids = 1e4 + torch.randn(classes, 5, generator=generator, dtype=torch.float64)
+    assert mean_pairwise_distance(centroids) == pytest.approx(float(torch.pdist(centroids).mean()), rel=1e-11)
+    assert math.isnan(mean_pairwise_distance(centroids[:1]))
+
+
+def test_on_one_scale_no_further_normalization_is_needed() -> None:
+    """Classes that only one student has seen do not enter either scale."""
+    generator = torch.Generator().manual_seed(0)
+    low, high = torch.randn(30, 8, generator=generator), torch.randn(30, 9, generator=generator)
+    low[3], high[7] = torch.nan, torch.nan
+    expected = diffusion_index(low, high, 4, [1, 9], normalization="mean_pairwise")
+    assert diffusion_index(*on_one_scale(low, high), 4, [1, 9], normalization="none") == pytest.approx(expected)

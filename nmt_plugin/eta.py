@@ -1,0 +1,44 @@
+"""The diffusion indices of two students on one text, and how a terminal shows them."""
+
+from collections.abc import Iterator, Sequence
+
+from nmt_plugin.sentences import Sentences
+from nmt_plugin.states import StateReader
+from nmt_plugin.token_classes import TokenClasses
+from shared.diffusion import ClassSets, diffusion_index, on_one_scale
+from shared.results import Eta
+
+
+def indices(
+    normalization: str,
+    text: Sentences,
+    low: StateReader,
+    high: StateReader,
+    classes: TokenClasses,
+    sets: Sequence[ClassSets],
+) -> Iterator[Eta]:
+    """eta of every target on S1 and on S2, after one pass of each student over `text`."""
+    before, after = (reader.centroids(text, classes.entries) for reader in (low, high))
+    if normalization == "mean_pairwise":  # once, not for every target: there are millions of pairs
+        before, after = on_one_scale(before, after)
+    rest = "none" if normalization == "mean_pairwise" else normalization
+    for chosen in sets:
+        both = [*chosen.s1, *chosen.s2]
+        for set_name, members in (("S1", chosen.s1), ("S2", chosen.s2)):
+            value = diffusion_index(before, after, chosen.target, members, normalization=rest, normalize_over=both)
+            names, target = [classes.names[k] for k in members], classes.names[chosen.target]
+            yield Eta(text.split, target, set_name, names, value, normalization, chosen.chosen_by)
+
+
+def table(normalization: str, eta: Sequence[Eta]) -> Iterator[str]:
+    """Lines of a table in percent, a row for each target, and which tokens are its S1."""
+    yield f"eta in percent, normalization {normalization}; sets: {eta[0].chosen_by}"
+    columns = list(dict.fromkeys((row.split, row.set_name) for row in eta))
+    width = max(len(row.target) for row in eta) + 2
+    yield " " * width + "".join(f"{f'{split} {name}':>12}" for split, name in columns)
+    for target in dict.fromkeys(row.target for row in eta):
+        values = {(row.split, row.set_name): row.value for row in eta if row.target == target}
+        yield f"{target:<{width}}" + "".join(f"{100 * values[column]:>12.2f}" for column in columns)
+    for row in eta:
+        if row.set_name == "S1" and row.split == eta[0].split:
+            yield f"S1 of {row.target}: {' '.join(row.members)}"

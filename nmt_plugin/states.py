@@ -1,0 +1,160 @@
+"""Decoder states before the output layer: a translation model's penultimate features, target tokens the classes."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from fairseq import checkpoint_utils, tasks, utils
+from fairseq.data import Dictionary
+from fairseq.models import BaseFairseqModel
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
+from nmt_plugin.corpora.corpus import Corpus
+from nmt_plugin.records import TrainedModel
+from nmt_plugin.sentences import Sentences, choose_sentences
+from shared.diffusion import CentroidAccumulator
+from shared.errors import UserError
+from shared.results import Model
+
+MAX_TOKENS = 8000  # a side, pads included
+
+
+class StateReader:
+    """A fairseq checkpoint opened for reading its decoder states on `corpus`, on a GPU where there is one."""
+
+    def __init__(self, path: Path, corpus: Corpus) -> None:
+        """Raises UserError where `path` is not a translation model of the corpus: its languages, its dictionaries.
+
+        The weights are loaded when they are first needed.
+        """
+        config = checkpoint_config(read_checkpoint(str(path)))
+        _check_languages(path, config, corpus)
+        _check_dictionaries(path, config, corpus)
+        self.path = path
+        self.card: Model = TrainedModel(path).card()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.prefix: int = config.criterion.get("ignore_prefix_size") or 0
+        config.task.data = str(corpus.data_bin)
+        config.task.source_lang, config.task.target_lang = corpus.source_language, corpus.target_language
+        config.task.eval_bleu = False  # else building the model builds a generator too
+        self.task = tasks.setup_task(config.task)
+
+    @property
+    def title(self) -> str:
+        """`student T = 3`, or `teacher`."""
+        return self.card.role + ("" if self.card.temperature is None else f" T = {self.card.temperature:g}")
+
+    @cached_property
+    def teacher(self) -> Model | None:
+        """Card of the model's teacher; None where it had none. Raises UserError where the teacher is not there."""
+        return TrainedModel(self.path).teacher()
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """The longest source and target that the model takes, in tokens."""
+        return self.task.max_positions()
+
+    @cached_property
+    def model(self) -> BaseFairseqModel:
+        """The network in fp32, frozen and in eval mode."""
+        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(self.path)], task=self.task)
+        return models[0].float().requires_grad_(False).eval().to(self.device)
+
+    @torch.inference_mode()
+    def states(self, sentences: Sentences, classes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of (states [n, d], labels [n]) of teacher-forced passes; a label is a place in `classes`.
+
+        `classes` are dictionary entries; positions of any other target, pads and the ignored prefix are left out.
+        Raises UserError for a model that does not give the states before its output layer.
+        """
+        place = torch.full((len(self.task.target_dictionary),), -1)
+        place[torch.tensor(classes)] = torch.arange(len(classes))
+        for sample in sentences.batches(f"{sentences.split}, {self.title}", MAX_TOKENS):
+            labels = place[sample["target"]].to(self.device)
+            states = self._features(sample["net_input"])
+            counted = labels >= 0
+            yield states[counted], labels[counted]
+
+    def centroids(self, sentences: Sentences, classes: Sequence[int]) -> Tensor:
+        """Mean state of each of `classes`: [C, d], float64, streamed; NaN for a class that does not occur.
+
+        Raises UserError where the model has diverged.
+        """
+        accumulator: CentroidAccumulator | None = None
+        try:
+            for states, labels in self.states(sentences, classes):
+                accumulator = accumulator or CentroidAccumulator(len(classes), states.shape[1])
+                accumulator.update(states, labels)
+        except ValueError as error:
+            raise UserError(f"{self.path}: {error}") from None
+        assert accumulator is not None  # there is at least one sentence
+        return accumulator.centroids.cpu()
+
+    def output_rows(self, classes: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """Rows of the output layer for `classes`: weight [C, d], and bias [C] or None (fairseq's Transformers).
+
+        Raises UserError where the model has no plain output layer.
+        """
+        layer = getattr(getattr(self.model, "decoder", None), "output_projection", None)
+        if not isinstance(layer, nn.Linear):
+            raise UserError(
+                f"{self.path}: {self.card.arch} has no plain output layer, so there is nothing to project on"
+            )
+        rows = list(classes)
+        return layer.weight[rows].cpu(), None if layer.bias is None else layer.bias[rows].cpu()
+
+    def _features(self, net_input: dict[str, Tensor]) -> Tensor:
+        names = ("src_tokens", "src_lengths", "prev_output_tokens")
+        try:
+            return self.model.extract_features(*(net_input[name].to(self.device) for name in names))[0]
+        except NotImplementedError:
+            raise UserError(
+                f"{self.path}: {self.card.arch} does not give its decoder states; fairseq's Transformers do"
+            ) from None
+
+
+def choose_texts(
+    splits: Sequence[str], readers: Sequence[StateReader], limit: int | None, seed: int
+) -> list[Sentences]:
+    """The same sentences for every reader: those that all of their models can take, or `limit` of each split by `seed`.
+
+    A target position counts where it counts for each of them (`ignore_prefix_size`).
+    """
+    positions = min(r.positions[0] for r in readers), min(r.positions[1] for r in readers)
+    prefix = max(reader.prefix for reader in readers)
+    return [
+        choose_sentences(readers[0].task, split, positions=positions, prefix=prefix, limit=limit, seed=seed)
+        for split in dict.fromkeys(splits)
+    ]
+
+
+def _check_languages(path: Path, config: DictConfig, corpus: Corpus) -> None:
+    """A joined dictionary would not give the other direction away."""
+    if "source_lang" not in config.task:
+        raise UserError(f"{path} was trained on the task {config.task._name!r}; name a translation model")
+    theirs = [config.task.source_lang, config.task.target_lang]
+    ours = [corpus.source_language, corpus.target_language]
+    if None not in theirs and theirs != ours:
+        raise UserError(f"{path} translates {'-'.join(theirs)}, but {corpus.folder} is {'-'.join(ours)}")
+
+
+def _check_dictionaries(path: Path, config: DictConfig, corpus: Corpus) -> None:
+    """A model's own dictionaries lie beside it (released models) or in its data folder; the corpus' must equal them."""
+    places = [path.parent, *map(Path, utils.split_paths(str(config.task.data)))]
+    for language in (corpus.source_language, corpus.target_language):
+        name = f"dict.{language}.txt"
+        found = next((place / name for place in places if (place / name).is_file()), None)
+        if found is None:
+            raise UserError(
+                f"{path}: its {name} is neither beside it nor in its data folder {config.task.data}; "
+                "copy it beside the checkpoint"
+            )
+        theirs, ours = (Dictionary.load(str(file)).symbols for file in (found, corpus.data_bin / name))
+        if theirs != ours:
+            raise UserError(
+                f"{path} was trained with another {name} than {corpus.folder} has ({len(theirs)} entries and "
+                f"{len(ours)}); measure it on the corpus that it was trained on"
+            )
