@@ -9,6 +9,7 @@ Both models run in eval mode and everything is compared in fp64 with `kd_loss` o
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,8 @@ from shared.results import RunClock
 KEPT = {"fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16}
 _MAX_TOKENS = 500  # in a batch: some ten copies of [500, V] in fp64
 _SEED = 1
+_ROUNDING = 1e-12  # of fp64; at T = 1 the tail's mass is exact
+_COMMON = 5  # sums that do not depend on the policy, see `_sums`
 
 
 class PolicyError(NamedTuple):
@@ -120,15 +123,14 @@ def _sentences(task: Any, split: str, tokens: int, models: Sequence[LiveTeacher]
     """Sentences drawn without return until they hold `tokens` target tokens, shortest first, and their tokens."""
     task.load_dataset(split)
     dataset = task.dataset(split)
-    limits = utils.resolve_max_positions(
-        task.max_positions(), *(m.max_positions() for model in models for m in model.models)
-    )
-    fitting, _ = dataset.filter_indices_by_size(dataset.ordered_indices(), limits)
+    networks: list[Any] = [network for model in models for network in model.models]
+    limits = utils.resolve_max_positions(task.max_positions(), *(network.max_positions() for network in networks))
+    fitting, _ = dataset.filter_indices_by_size(np.arange(len(dataset)), limits)
     drawn = np.random.default_rng(_SEED).permutation(fitting)
-    ends = np.cumsum([len(dataset[index]["target"]) for index in drawn])
+    lengths = {index: len(dataset[index]["target"]) for index in drawn.tolist()}
+    ends = np.cumsum(list(lengths.values()))
     enough = min(int(np.searchsorted(ends, tokens)) + 1, len(drawn))
-    chosen = set(drawn[:enough].tolist())
-    return [index for index in fitting.tolist() if index in chosen], int(ends[enough - 1])
+    return sorted(drawn[:enough].tolist(), key=lambda index: (lengths[index], index)), int(ends[enough - 1])
 
 
 def _logits(dataset: Any, sentences: Sequence[int], models: Sequence[LiveTeacher]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -151,13 +153,14 @@ def measure(
 
     `kept`: the type in which the top K's log-probabilities are stored; the tail's sketch is then fp32, as in a cache.
     """
-    sums = {(t, k): np.zeros(4 + 4 * len(POLICIES)) for t in temperatures for k in ks}
+    sums = {(t, k): [0.0] * (_COMMON + 4 * len(POLICIES)) for t in temperatures for k in ks}
     for teacher, student in batches:
         tops = {k: _stored(top_k(teacher, k), kept) for k in ks}
         for t in temperatures:
             whole = _loss_and_gradient(lambda z, t=t, p=teacher: kd_loss(z, p, t), student)  # type: ignore[misc]
             for k, topk in tops.items():
-                sums[t, k] += _sums(teacher, student, topk, t, whole)
+                new = _sums(teacher, student, topk, t, whole)
+                sums[t, k] = [a + b for a, b in zip(sums[t, k], new, strict=True)]
     return [_row(k, t, values) for (t, k), values in sums.items()]
 
 
@@ -173,7 +176,60 @@ def _loss_and_gradient(loss: Callable[[Tensor], Tensor], student: Tensor) -> tup
     return value.item(), torch.autograd.grad(value, leaf)[0]
 
 
-def _sums(teacher: Tensor, student: Tensor, topk: TopK, t: float, whole: tuple[float, Tensor]) -> np.ndarray:
-    """Rows, teacher's mass, tail's error, loss of all classes; per policy: loss, |g_K - g|^2, <g_K, g>, |g_K|^2, |g|^2
-    is <g, g> of K = all classes."""
-    raise NotImplementedError
+def _sums(teacher: Tensor, student: Tensor, topk: TopK, t: float, whole: tuple[float, Tensor]) -> list[float]:
+    """Rows, mass, tail's error, loss and |g|^2 of all classes; then per policy loss, |g_K - g|^2, <g_K, g>, |g_K|^2."""
+    loss, gradient = whole
+    mass, tail_error = float(len(teacher)), 0.0
+    if topk.ids.shape[-1] < teacher.shape[-1]:
+        _, tail = split_log_mass(teacher.log_softmax(dim=-1), topk.ids, t)
+        mass -= (tail - (teacher.log_softmax(dim=-1) / t).logsumexp(dim=-1, keepdim=True)).exp().sum().item()
+        tail_error = (tail_log_mass(topk.tail, t) - tail.squeeze(-1)).abs().sum().item()
+    found = [len(teacher), mass, tail_error, loss, gradient.square().sum().item()]
+    for policy in POLICIES:
+        value, own = _loss_and_gradient(lambda z, p=policy: topk_kd_loss(z, topk, t, policy=p), student)  # type: ignore[misc]
+        found += [value, *(x.sum().item() for x in ((own - gradient).square(), own * gradient, own.square()))]
+    return found
+
+
+def _row(k: int, t: float, sums: list[float]) -> Row:
+    rows, mass, tail_error, loss, square = sums[:_COMMON]
+    if square == 0.0:
+        raise UserError("student and teacher agree everywhere, so no error has a scale; name another --student")
+    policies = {}
+    for index, policy in enumerate(POLICIES):
+        value, difference, product, own = sums[_COMMON + 4 * index :][:4]
+        cosine = product / math.sqrt(own * square) if own else 0.0
+        policies[policy] = PolicyError(value / loss - 1, math.sqrt(difference / square), cosine)
+    return Row(k, t, mass / rows, tail_error / rows, policies)
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """The rows in Markdown."""
+    heads = [f"{policy}: {what}" for policy in POLICIES for what in ("loss", "gradient", "cosine")]
+    lines = [
+        "| " + " | ".join(["T", "K", "mass in top K", "tail, nats", *heads]) + " |",
+        "|--:" * (4 + len(heads)) + "|",
+    ]
+    for row in rows:
+        cells = [
+            f"{row.temperature:g}",
+            f"{row.k:,}",
+            f"{100 * row.mass:.1f} %",
+            f"{row.tail:.1g}" if row.tail > _ROUNDING else "0",
+        ]
+        for error in row.policies.values():
+            cells += [_percent(error.loss, "+"), _percent(error.gradient), f"{error.cosine:.3f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _percent(ratio: float, sign: str = "") -> str:
+    """`-3.4 %`; in powers of ten from 1,000 % on; 0 without a sign."""
+    percent = round(100 * ratio, 1)
+    if percent == 0.0:
+        return "0 %"
+    return f"{percent:{sign}.1f} %" if abs(percent) < 1000 else f"{percent:{sign}.1e} %"
+
+
+if __name__ == "__main__":
+    main()

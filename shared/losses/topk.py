@@ -86,7 +86,8 @@ def topk_kd_loss(student_logits: Tensor, topk: TopK, temperature: float, *, poli
     """`T^2 * KL(teacher || student)` at temperature T from the teacher's top K, summed over rows, in nats.
 
     Policy "tail" compares K + 1 outcomes: each of the top K, and the tail as a whole. It is a lower bound of `kd_loss`
-    on all classes (grouping outcomes never raises a divergence), and equals it, in value and gradient, at K = V.
+    on all classes (grouping outcomes never raises a divergence; above T = 1 but for the sketch's error), and equals it,
+    in value and gradient, at K = V.
     Policy "renormalize" (Tan et al. 2019, section 3.2) takes the teacher's softmax over the top K alone and the
     student's over all classes. They minimize the cross-entropy; the divergence here is smaller by the teacher's
     entropy, a constant, so that the gradient is the same.
@@ -109,7 +110,7 @@ def topk_kd_loss(student_logits: Tensor, topk: TopK, temperature: float, *, poli
         )
     student, teacher = (
         at_least_float32(student_logits),
-        at_least_float32(topk.logits.detach()).to(student_logits.device),
+        at_least_float32(topk.logits.detach()),
     )
     if topk.ids.shape[-1] == student.shape[-1]:
         return kd_loss(student.gather(-1, topk.ids), teacher, temperature)
