@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from fairseq import tasks, utils
 from fairseq.data import Dictionary
-from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf, omegaconf_no_object_check
 from omegaconf import DictConfig, OmegaConf
 
 from shared.errors import UserError
@@ -42,7 +42,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 def checkpoint_config(state: dict[str, Any]) -> DictConfig:
     """The configuration that a checkpoint was trained with, whichever of fairseq's two forms it has."""
     if state.get("cfg"):
-        return OmegaConf.create(state["cfg"], flags={"allow_objects": True})
+        with omegaconf_no_object_check():  # as flags={"allow_objects": True}, which omegaconf 2.0 does not know
+            return OmegaConf.create(state["cfg"])
     return convert_namespace_to_omegaconf(state["args"])
 
 

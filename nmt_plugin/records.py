@@ -12,6 +12,7 @@ from fairseq.models.transformer import TransformerConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint
+from nmt_plugin.fast_path import is_copy
 from nmt_plugin.teachers.store import Manifest, read_manifest
 from shared.errors import UserError
 from shared.files import sha256
@@ -168,14 +169,14 @@ def _flat(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _count_parameters(weights: dict[str, Any]) -> int:
-    """Tied weights count once; fairseq's version and position buffers do not count.
+    """Tied weights count once; fairseq's version and position buffers, and fairseq 0.12.2's copies, do not count.
 
     Checkpoints of GPU and half-precision training hold tied weights as equal copies, so ties are known by content.
     """
     total = 0
     tables: list[torch.Tensor] = []
     for name, weight in weights.items():
-        if name.endswith(("version", "_float_tensor")):
+        if name.endswith(("version", "_float_tensor")) or is_copy(name):
             continue
         if name.endswith(("embed_tokens.weight", "output_projection.weight")):
             if any(table.shape == weight.shape and torch.equal(table, weight) for table in tables):

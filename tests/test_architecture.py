@@ -54,3 +54,24 @@ def test_no_unrestricted_pickle() -> None:
                     if called == "torch.load":
                         safe = {k.arg: ast.unparse(k.value) for k in node.keywords}
                         assert safe.get("weights_only") == "True", path
+
+
+def speaks_python_3_10(source: str) -> bool:
+    try:
+        ast.parse(source, feature_version=(3, 10))
+    except SyntaxError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("package", ["nmt_plugin", "shared"])
+def test_users_of_fairseq_0_12_2_can_parse_it(package: str) -> None:
+    """They sit on Python 3.10 (scripts/compat.sh runs it there)."""
+    for path in (ROOT / package).rglob("*.py"):
+        assert speaks_python_3_10(path.read_text(encoding="utf-8")), path
+    assert 'target-version = "py310"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_the_check_finds_newer_syntax() -> None:
+    assert not speaks_python_3_10("try:\n    pass\nexcept* ValueError:\n    pass")
+    assert speaks_python_3_10("match x:\n    case 1:\n        pass")

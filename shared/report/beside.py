@@ -57,10 +57,16 @@ def _table(corpus: str, title: str, found: dict[str, Scores]) -> Table:
             ]
             for row in rows
         ],
-        note=f"Here: {title}. Paper: Chandrasegaran et al. 2022, IWSLT14, Transformer to Transformer, one seed. "
+        note=_note(title, same),
+    )
+
+
+def _note(title: str, same: bool) -> str:
+    return (
+        f"Here: {title}. Paper: Chandrasegaran et al. 2022, IWSLT14, Transformer to Transformer, one seed. "
         + ("The same talks, " if same else "Another text, ")
         + "other sizes and another scorer: compare how BLEU moves down a column and between the columns of one half, "
-        "never a number of one half with one of the other.",
+        "never a number of one half with one of the other."
     )
 
 
