@@ -9,7 +9,7 @@ import torch
 from fairseq import utils
 from fairseq.data import LanguagePairDataset
 
-from nmt_plugin.generation import Search
+from nmt_plugin.scores.generation import Search
 from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from fairseq import tasks, utils
+from fairseq.data import data_utils
 from torch import Tensor
 from tqdm import tqdm
 
@@ -87,6 +88,7 @@ def cache(args: argparse.Namespace) -> None:
                 side: dictionary_digest(getattr(task, f"{side}_dictionary")) for side in ("source", "target")
             },
             data=data_digests(args.data, split),
+            teacher_dtype=args.teacher_dtype,
         )
         if _is_there(args.output / split, manifest, fresh=args.fresh):
             print(f"{args.output / split} is already there; --fresh makes it again")
@@ -104,6 +106,8 @@ def _task(args: argparse.Namespace) -> Any:
     for language, given in (("source_lang", args.source_lang), ("target_lang", args.target_lang)):
         if given is not None:
             config.task[language] = given
+            if not (Path(utils.split_paths(args.data)[0]) / f"dict.{given}.txt").is_file():
+                raise UserError(f"{args.data}: holds no dict.{given}.txt; name a language that it was made for")
     return tasks.setup_task(config.task)
 
 
@@ -124,20 +128,20 @@ def _write(
     writer: Writer, manifest: Manifest, task: Any, teacher: LiveTeacher, max_tokens: int, device: torch.device
 ) -> None:
     dataset = task.dataset(manifest.split)
-    todo = writer.missing
     limits = utils.resolve_max_positions(task.max_positions(), *(m.max_positions() for m in teacher.models))
-    fitting, too_long = dataset.filter_indices_by_size(dataset.ordered_indices(), limits)
-    writer.leave_out(too_long)
-    ordered = fitting[np.isin(fitting, todo)]
-    batches = (
-        dataset.batch_by_size(ordered, max_tokens=max_tokens, required_batch_size_multiple=1) if len(ordered) else []
-    )
+    with data_utils.numpy_seed(1):  # fairseq shuffles sentences of one length
+        fitting, too_long = dataset.filter_indices_by_size(dataset.ordered_indices(), limits)
+    for index in too_long:
+        writer.leave_out(index, *(sums[0] for sums in _checksums(dataset.collater([dataset[index]]), task)))
+    batches = _batches(dataset, fitting, max_tokens)
+    missing = writer.missing
+    todo = [batch for batch in batches if np.isin(batch, missing).any()]
     flushed = time.monotonic()
-    done = len(fitting) - len(ordered)
+    done = len(fitting) - sum(map(len, todo))
     with tqdm(
         total=len(fitting), initial=done, unit=" sentences", desc=f"cache {manifest.split}", mininterval=1
     ) as bar:
-        for batch in batches:
+        for batch in todo:
             sample = dataset.collater([dataset[index] for index in batch])
             if device.type == "cuda":
                 sample = utils.move_to_cuda(sample)
@@ -150,6 +154,20 @@ def _write(
     writer.finish()
 
 
+def _batches(dataset: Any, indices: npt.NDArray[np.int64], max_tokens: int) -> list[Any]:
+    """All batches of a split; the same ones however much of it is done, because another batch rounds in another way.
+
+    A sentence longer than `max_tokens` has a batch of its own.
+    """
+    if not len(indices):
+        return []
+    longest = max(dataset.num_tokens(index) for index in indices)
+    batches: list[Any] = dataset.batch_by_size(
+        indices, max_tokens=max(max_tokens, longest), required_batch_size_multiple=1
+    )
+    return batches
+
+
 def _sentences(
     sample: dict[str, Any], manifest: Manifest, task: Any, teacher: LiveTeacher
 ) -> Iterator[tuple[int, int, int, npt.NDArray[Any]]]:
@@ -158,9 +176,13 @@ def _sentences(
     kept = target != pad
     records = pack(teacher.logits(sample)[kept], target[kept], manifest)
     ends = kept.sum(dim=1).cumsum(dim=0).tolist()
-    checksums = sample_checksums(sample, task.source_dictionary.pad(), pad)
+    checksums = _checksums(sample, task)
     for index, source, own, start, end in zip(sample["id"].tolist(), *checksums, [0, *ends], ends, strict=False):
         yield index, source, own, records[start:end]
+
+
+def _checksums(sample: dict[str, Any], task: Any) -> tuple[list[int], list[int]]:
+    return sample_checksums(sample, task.source_dictionary.pad(), task.target_dictionary.pad())
 
 
 def pack(logits: Tensor, target: Tensor, manifest: Manifest) -> npt.NDArray[Any]:

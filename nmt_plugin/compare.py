@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nmt_plugin.comparison import SAMPLES, TESTS, Comparison, Standing, compare_systems, read_system
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.outputs import writable_folder
-from nmt_plugin.scoring import TOKENIZERS, Scoring
-from nmt_plugin.segments import Segments, corpus_references, read_segments
+from nmt_plugin.scores.comparison import SAMPLES, TESTS, Comparison, Standing, compare_systems, read_system
+from nmt_plugin.scores.scoring import TOKENIZERS, Scoring
+from nmt_plugin.scores.segments import Segments, corpus_references, read_segments
 from shared.errors import UserError, exit_on_user_error
 from shared.files import write_text
 from shared.results import RunClock

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from nmt_plugin.corpora.corpus import read_corpus
-from nmt_plugin.eta import indices, table
-from nmt_plugin.sentences import Sentences
-from nmt_plugin.states import StateReader, choose_texts
-from nmt_plugin.study import SPLITS, check_output, data_record, device_name, positive, quiet_libraries
-from nmt_plugin.token_classes import TokenClasses
-from nmt_plugin.token_sets import NamedSets, named_sets, sample_s2, sets_of_file
+from nmt_plugin.decoder_states.eta import indices, table
+from nmt_plugin.decoder_states.reader import StateReader, choose_texts
+from nmt_plugin.decoder_states.sentences import Sentences
+from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, positive, quiet_libraries
+from nmt_plugin.decoder_states.token_classes import TokenClasses
+from nmt_plugin.decoder_states.token_sets import NamedSets, named_sets, sample_s2, sets_of_file
 from shared.diffusion import NORMALIZATIONS, ClassSets, nearest_centroid_sets
 from shared.diffusion.pairs import Student, check_pair
 from shared.errors import UserError, exit_on_user_error

@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 
 from nmt_plugin.corpora.corpus import read_corpus
-from nmt_plugin.file_scores import score_file
-from nmt_plugin.generation import Search
-from nmt_plugin.model_scores import Request, score_model
-from nmt_plugin.scoring import TOKENIZERS, Scoring
-from nmt_plugin.segments import corpus_references, read_segments
+from nmt_plugin.scores.file_scores import score_file
+from nmt_plugin.scores.generation import Search
+from nmt_plugin.scores.model_scores import Request, score_model
+from nmt_plugin.scores.scoring import TOKENIZERS, Scoring
+from nmt_plugin.scores.segments import corpus_references, read_segments
 from shared.errors import UserError, exit_on_user_error
 
 EXAMPLES = """examples:

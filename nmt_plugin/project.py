@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from nmt_plugin.corpora.corpus import read_corpus
-from nmt_plugin.sentences import Sentences
-from nmt_plugin.state_sample import StateSample
-from nmt_plugin.states import StateReader, choose_texts
-from nmt_plugin.study import SPLITS, check_output, data_record, device_name, positive, quiet_libraries
-from nmt_plugin.token_classes import TokenClasses
+from nmt_plugin.decoder_states.reader import StateReader, choose_texts
+from nmt_plugin.decoder_states.sample import StateSample
+from nmt_plugin.decoder_states.sentences import Sentences
+from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, positive, quiet_libraries
+from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.diffusion import CentroidAccumulator, PenultimateProjection
 from shared.errors import UserError, exit_on_user_error
 from shared.files import atomic_path

@@ -24,8 +24,8 @@ from nmt_plugin.corpora.databin import require_fairseq
 from nmt_plugin.corpora.distilled import STEPS, write_distilled
 from nmt_plugin.corpora.folder import whole_folder
 from nmt_plugin.corpora.progress import Progress
-from nmt_plugin.generation import Search
 from nmt_plugin.records import teacher_card
+from nmt_plugin.scores.generation import Search
 from nmt_plugin.shards import Shards, kept_shards
 from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError, exit_on_user_error

@@ -32,7 +32,8 @@ class Manifest:
     """What a cache holds and what it was made from.
 
     `k` of `classes` log-probabilities are kept per token as `dtype`. `dictionaries` are the digests of "source" and
-    "target"; `data` the SHA-256 of the split's binarized files by name; `files` the sizes of the cache's own, in bytes.
+    "target"; `data` the SHA-256 of the split's binarized files by name; `files` the sizes of the cache's own, in bytes;
+    `teacher_dtype` is what the teacher computed in.
     """
 
     split: str
@@ -45,6 +46,7 @@ class Manifest:
     teacher: Model
     dictionaries: dict[str, str]
     data: dict[str, str]
+    teacher_dtype: str = "fp32"
     files: dict[str, int] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -59,6 +61,12 @@ def token_dtype(k: int, classes: int, dtype: str) -> np.dtype[Any]:
     if k < classes:
         fields += [("ids", np.uint16 if classes <= 1 << 16 else np.int32, (k,)), ("tail", np.float32, (4,))]
     return np.dtype([*fields, ("gold", np.float32, (2,))])
+
+
+def file_sizes(manifest: Manifest) -> dict[str, int]:
+    """Bytes of `sentences.bin` and `tokens.bin`."""
+    record = token_dtype(manifest.k, manifest.classes, manifest.dtype)
+    return {SENTENCES: manifest.sentences * SENTENCE.itemsize, TOKENS: manifest.tokens * record.itemsize}
 
 
 class Store:
@@ -83,9 +91,7 @@ class Store:
         if ids.size and (ids.min() < 0 or ids.max() >= self.manifest.sentences):
             return False
         found = self._sentences[ids]
-        known = found["state"] == DONE
-        same = (found["source"] == np.asarray(source)) & (found["target"] == np.asarray(target))
-        return bool(np.all(same | ~known))
+        return bool(np.all((found["source"] == np.asarray(source)) & (found["target"] == np.asarray(target))))
 
     def records(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """The token records of these sentences, one after another. Raises UserError for a sentence that has none."""
@@ -114,12 +120,18 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(f"{path}: not the manifest of a teacher cache ({error}); make the cache again") from None
     if manifest.format != FORMAT:
         raise UserError(f"{path}: cache format {manifest.format}; this version reads {FORMAT}; make the cache again")
+    if (
+        manifest.dtype not in STORED
+        or not 1 <= manifest.k <= manifest.classes
+        or manifest.files != file_sizes(manifest)
+    ):
+        raise UserError(f"{path}: not the manifest of a teacher cache (its figures disagree); make the cache again")
     return manifest
 
 
 def cached_splits(folder: Path) -> list[Path]:
     """The folders of the splits that a cache folder holds. Raises UserError where there is none."""
-    found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if path.parent.suffix != ".part")
     if not found:
         raise UserError(f"{folder}: holds no teacher cache; make one with python -m nmt_plugin.cache --output {folder}")
     return found

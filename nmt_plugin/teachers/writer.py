@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nmt_plugin.teachers.store import DONE, MISSING, SENTENCE, SENTENCES, TOKENS, TOO_LONG, Manifest, token_dtype
+from nmt_plugin.teachers.store import (
+    DONE,
+    MISSING,
+    SENTENCE,
+    SENTENCES,
+    TOKENS,
+    TOO_LONG,
+    Manifest,
+    file_sizes,
+    token_dtype,
+)
 from nmt_plugin.teachers.store import MANIFEST as MANIFEST_NAME
 from shared.errors import UserError
 from shared.files import write_text
@@ -36,6 +46,8 @@ class Writer:
         self._record = token_dtype(manifest.k, manifest.classes, manifest.dtype)
         request = json.dumps(dataclasses.asdict(manifest), indent=1)
         going_on = _text(self._part / _REQUEST) == request
+        if not going_on:
+            (self._part / _REQUEST).unlink(missing_ok=True)  # before the files that it speaks of
         _reserve(self._part / SENTENCES, len(lengths) * SENTENCE.itemsize, keep=going_on)
         _reserve(self._part / TOKENS, manifest.tokens * self._record.itemsize, keep=going_on)
         self._sentences = np.memmap(self._part / SENTENCES, SENTENCE, mode="r+", shape=(len(lengths),))
@@ -70,9 +82,10 @@ class Writer:
         sentence["source"], sentence["target"], sentence["records"] = source, target, zlib.crc32(records.tobytes())
         sentence["state"] = DONE
 
-    def leave_out(self, indices: Sequence[int]) -> None:
-        """Mark sentences that are too long for the teacher."""
-        self._sentences["state"][np.asarray(indices, dtype=np.int64)] = TOO_LONG
+    def leave_out(self, index: int, source: int, target: int) -> None:
+        """Mark one sentence, of these checksums, as too long for the teacher."""
+        sentence = self._sentences[index]
+        sentence["source"], sentence["target"], sentence["state"] = source, target, TOO_LONG
 
     def flush(self) -> None:
         """Bring what is written to the disk."""
@@ -83,12 +96,12 @@ class Writer:
         """Add the manifest and take the place of `final`."""
         self.flush()
         too_long = int((self._sentences["state"] == TOO_LONG).sum())
-        files = {name: (self._part / name).stat().st_size for name in (SENTENCES, TOKENS)}
-        manifest = dataclasses.replace(self._manifest, too_long=too_long, files=files)
+        manifest = dataclasses.replace(self._manifest, too_long=too_long, files=file_sizes(self._manifest))
         write_text(self._part / MANIFEST_NAME, json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
-        (self._part / _REQUEST).unlink()
         shutil.rmtree(self._final, ignore_errors=True)
         self._part.rename(self._final)
+        # Last: a run that is killed before the rename still finds its request, and has nothing left to compute.
+        (self._final / _REQUEST).unlink()
 
     def _forget_damaged(self) -> None:
         """Sentences whose records did not reach the disk before a crash are missing again."""

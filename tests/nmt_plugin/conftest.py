@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import pytest
 import torch
 from fairseq.data import Dictionary
+from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from fairseq.models.transformer import TransformerModel, base_architecture
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import OmegaConf
 
+from nmt_plugin.cache import main as cache_main
+
 ENTRIES = 20
+Pair = tuple[list[int], list[int]]  # source and target ids of one sentence, without eos
 
 
 def dictionary(entries: int = ENTRIES) -> Dictionary:
@@ -25,7 +30,14 @@ def dictionary(entries: int = ENTRIES) -> Dictionary:
 
 def task(data: Path | None = None, entries: int = ENTRIES) -> TranslationTask:
     config = OmegaConf.structured(
-        TranslationConfig(data=str(data), source_lang="en", target_lang="de", train_subset="train")
+        TranslationConfig(
+            data=str(data),
+            source_lang="en",
+            target_lang="de",
+            train_subset="train",
+            dataset_impl=None,
+            required_seq_len_multiple=1,
+        )
     )
     return TranslationTask(config, dictionary(entries), dictionary(entries))
 
@@ -64,7 +76,15 @@ def save_checkpoint(path: Path, trained: TransformerModel, criterion: dict[str, 
     """What fairseq-train leaves, as far as a teacher or a record needs it."""
     config = {
         "common": {"seed": 7, "fp16": False, "bf16": False},
-        "task": {"_name": "translation", "data": str(data), "source_lang": None, "target_lang": None},
+        "task": {
+            "_name": "translation",
+            "data": str(data),
+            "source_lang": None,
+            "target_lang": None,
+            "train_subset": "train",
+            "dataset_impl": None,
+            "required_seq_len_multiple": 1,
+        },
         "model": arguments(),
         "criterion": criterion,
         "optimization": {"max_epoch": 3, "lr": [0.001]},
@@ -82,6 +102,35 @@ def save_checkpoint(path: Path, trained: TransformerModel, criterion: dict[str, 
     return path
 
 
+def sentences(count: int, seed: int) -> list[Pair]:
+    """Random pairs of 1 to 9 tokens each side."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def tokens() -> list[int]:
+        length = int(torch.randint(1, 10, (), generator=generator))
+        return torch.randint(4, ENTRIES, (length,), generator=generator).tolist()
+
+    return [(tokens(), tokens()) for _ in range(count)]
+
+
+def write_split(folder: Path, split: str, pairs: Sequence[Pair]) -> None:
+    """A split as fairseq-preprocess binarizes it."""
+    for side, language in enumerate(("en", "de")):
+        prefix = f"{folder}/{split}.en-de.{language}"
+        builder = MMapIndexedDatasetBuilder(f"{prefix}.bin")
+        for pair in pairs:
+            builder.add_item(torch.tensor([*pair[side], dictionary().eos()]))
+        builder.finalize(f"{prefix}.idx")
+
+
+def loaded_batch(of: TranslationTask, ids: Sequence[int], split: str = "train") -> dict[str, Any]:
+    """These sentences of a split as fairseq hands them to a criterion: sorted by source length, sources padded left."""
+    if split not in of.datasets:
+        of.load_dataset(split)
+    made: dict[str, Any] = of.dataset(split).collater([of.dataset(split)[index] for index in ids])
+    return made
+
+
 @pytest.fixture
 def tiny() -> ModuleType:
     """This module: its builders are called as `tiny.model(...)`."""
@@ -96,3 +145,37 @@ def data(tmp_path: Path) -> Path:
     for language in ("en", "de"):
         dictionary().save(str(folder / f"dict.{language}.txt"))
     return folder
+
+
+@pytest.fixture
+def data_bin(data: Path) -> Path:
+    """The data folder with 12 training and 5 validation sentences in it."""
+    write_split(data, "train", sentences(12, seed=1))
+    write_split(data, "valid", sentences(5, seed=2))
+    return data
+
+
+@pytest.fixture
+def teachers(data_bin: Path, tmp_path: Path) -> list[Path]:
+    """Checkpoints of two teachers, trained with alpha 0.1 and 0.2 as they say."""
+    folder = tmp_path / "teachers"
+    folder.mkdir()
+    criteria = [{"_name": "smoothed_cross_entropy", "label_smoothing": alpha} for alpha in (0.1, 0.2)]
+    return [
+        save_checkpoint(folder / f"{name}.pt", model(task(), seed), criterion, data_bin)
+        for name, seed, criterion in zip("AB", (1, 2), criteria, strict=True)
+    ]
+
+
+@pytest.fixture
+def make_cache(data_bin: Path, teachers: list[Path], tmp_path: Path) -> Callable[..., Path]:
+    """`make_cache("--topk", "all", ...)`: what `python -m nmt_plugin.cache` writes of the first teacher, in batches of
+    at most 40 tokens.
+    """
+
+    def make(*flags: str, output: str = "cache") -> Path:
+        common = ["--teacher", str(teachers[0]), "--data", str(data_bin), "--output", str(tmp_path / output), "--cpu"]
+        cache_main([*common, "--max-tokens", "40", *flags])
+        return tmp_path / output
+
+    return make

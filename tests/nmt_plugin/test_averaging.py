@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from nmt_plugin.averaging import average_checkpoints, latest_checkpoints
 from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
 from nmt_plugin.records import TrainedModel
+from nmt_plugin.scores.averaging import average_checkpoints, latest_checkpoints
 from shared.errors import UserError
 from shared.files import sha256
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from nmt_plugin.compare import main
-from nmt_plugin.comparison import compare_systems, read_system
-from nmt_plugin.scoring import Scoring
-from nmt_plugin.segments import Segments, read_segments
+from nmt_plugin.scores.comparison import compare_systems, read_system
+from nmt_plugin.scores.scoring import Scoring
+from nmt_plugin.scores.segments import Segments, read_segments
 from shared.errors import UserError
 from shared.results import Data, Metric, Model, Result, RunClock, write_result
 

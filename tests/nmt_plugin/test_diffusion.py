@@ -20,9 +20,9 @@ from nmt_plugin import diffusion as command
 from nmt_plugin import project as projection
 from nmt_plugin.checkpoints import read_checkpoint
 from nmt_plugin.corpora.corpus import read_corpus
-from nmt_plugin.state_sample import StateSample
-from nmt_plugin.states import StateReader, choose_texts
-from nmt_plugin.token_classes import TokenClasses
+from nmt_plugin.decoder_states.reader import StateReader, choose_texts
+from nmt_plugin.decoder_states.sample import StateSample
+from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.errors import UserError
 from shared.results import Result, read_result
 

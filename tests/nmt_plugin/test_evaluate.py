@@ -6,9 +6,9 @@ import pytest
 
 from nmt_plugin.corpora.corpus import Corpus
 from nmt_plugin.evaluate import main
-from nmt_plugin.generation import Search, read_hypotheses
-from nmt_plugin.model_scores import Request, default_output, find_checkpoints
-from nmt_plugin.scoring import Scoring, score
+from nmt_plugin.scores.generation import Search, read_hypotheses
+from nmt_plugin.scores.model_scores import Request, default_output, find_checkpoints
+from nmt_plugin.scores.scoring import Scoring, score
 from shared.errors import UserError
 from shared.files import sha256
 

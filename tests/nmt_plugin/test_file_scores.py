@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nmt_plugin.evaluate import main
-from nmt_plugin.segments import read_segments
+from nmt_plugin.scores.segments import read_segments
 from shared.errors import UserError
 
 REFERENCES = "Öffnen Sie das Dokument.\nSpeichern Sie es danach.\nDrucken Sie \u2028 alles.\n"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt_plugin import generation
 from nmt_plugin.corpora.corpus import Corpus
-from nmt_plugin.generation import Search, translate
+from nmt_plugin.scores import generation
+from nmt_plugin.scores.generation import Search, translate
 from shared.errors import UserError
 
 

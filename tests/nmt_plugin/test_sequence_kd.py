@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt_plugin.beam_search import BeamSearch, Hypothesis
-from nmt_plugin.generation import Search
+from nmt_plugin.scores.generation import Search
 from nmt_plugin.sequence_kd import TRANSLATION, choose_targets, main
 from nmt_plugin.shards import kept_shards
 from nmt_plugin.teachers.live import LiveTeacher

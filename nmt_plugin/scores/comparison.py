@@ -9,8 +9,8 @@ from pathlib import Path
 from sacrebleu.significance import PairedTest
 from sacrebleu.significance import Result as Outcome
 
-from nmt_plugin.scoring import Scoring
-from nmt_plugin.segments import Segments, check_parallel, read_segments
+from nmt_plugin.scores.scoring import Scoring
+from nmt_plugin.scores.segments import Segments, check_parallel, read_segments
 from shared.errors import UserError
 from shared.results import FILE_NAME, read_result
 

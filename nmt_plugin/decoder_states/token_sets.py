@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt_plugin.token_classes import TokenClasses
+from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.decoding import decode
 from shared.diffusion import ClassSets, explicit_sets
 from shared.errors import UserError

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from nmt_plugin.sentences import Sentences
-from nmt_plugin.states import StateReader
-from nmt_plugin.token_classes import TokenClasses
+from nmt_plugin.decoder_states.reader import StateReader
+from nmt_plugin.decoder_states.sentences import Sentences
+from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.diffusion import ClassSets, diffusion_index, on_one_scale
 from shared.results import Eta
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
 from nmt_plugin.corpora.corpus import Corpus
+from nmt_plugin.decoder_states.sentences import Sentences, choose_sentences
 from nmt_plugin.records import TrainedModel
-from nmt_plugin.sentences import Sentences, choose_sentences
 from shared.diffusion import CentroidAccumulator
 from shared.errors import UserError
 from shared.results import Model

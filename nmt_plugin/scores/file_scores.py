@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nmt_plugin.outputs import writable_folder
-from nmt_plugin.scoring import Scoring, score, score_line
-from nmt_plugin.segments import Segments, check_parallel
+from nmt_plugin.scores.scoring import Scoring, score, score_line
+from nmt_plugin.scores.segments import Segments, check_parallel
 from shared.files import write_text
 from shared.results import Metric, RunClock
 

@@ -12,6 +12,8 @@ from nmt_plugin.corpora.corpus import Corpus
 from shared.errors import UserError
 from shared.files import sha256, write_text
 
+_USER_DIR = Path(__file__).parent.parent  # the plugin, for --user-dir
+
 
 @dataclass(frozen=True)
 class Search:
@@ -74,7 +76,7 @@ def _answered(output: Path, request: dict[str, Any]) -> bool:
 def _generate(checkpoint: Path, corpus: Corpus, subset: str, search: Search, folder: Path) -> None:
     command = [
         *(sys.executable, "-m", "fairseq_cli.generate", str(corpus.data_bin)),
-        *("--user-dir", str(Path(__file__).parent), "--path", str(checkpoint), "--gen-subset", subset),
+        *("--user-dir", str(_USER_DIR), "--path", str(checkpoint), "--gen-subset", subset),
         *("--source-lang", corpus.source_language, "--target-lang", corpus.target_language),
         # fairseq's default of 8 drops the last batch, the longest sentences, unless its size is a multiple of 8.
         *("--required-batch-size-multiple", "1"),

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from nmt_plugin.averaging import average_checkpoints, latest_checkpoints
 from nmt_plugin.corpora.corpus import Corpus, read_corpus
-from nmt_plugin.generation import Search, translate
 from nmt_plugin.outputs import writable_folder
 from nmt_plugin.records import TrainedModel
-from nmt_plugin.scoring import Scoring, score, score_line
-from nmt_plugin.segments import Segments, corpus_references
+from nmt_plugin.scores.averaging import average_checkpoints, latest_checkpoints
+from nmt_plugin.scores.generation import Search, translate
+from nmt_plugin.scores.scoring import Scoring, score, score_line
+from nmt_plugin.scores.segments import Segments, corpus_references
 from shared.errors import UserError
 from shared.files import sha256, write_text
 from shared.results import FILE_NAME, Data, Metric, Model, Result, RunClock, finite, read_result, write_result
