@@ -54,17 +54,6 @@ def test_training_logs_bits_and_learns(train: Command, teacher: Path, tmp_path: 
     assert logged(trained, "ppl")[0] == pytest.approx(2 ** nll[0], rel=0.01)
 
 
-def test_distilling_a_model_from_itself_has_no_loss(train: Command, teacher: Path, tmp_path: Path) -> None:
-    """Student = teacher, T = 3, dropout 0: the KD loss of the first update is 0."""
-    checkpoint = teacher / "checkpoint_last.pt"
-    trained = train(
-        *(tmp_path / "s", "--criterion", "word_kd", "--teacher", checkpoint, "--kd-weight", "1", "--temperature", "3"),
-        *("--finetune-from-model", checkpoint, "--dropout", "0", "--lr", "1e-9"),
-    )
-    assert trained.returncode == 0, trained.stderr
-    assert max(logged(trained, "kd_loss")) == pytest.approx(0.0, abs=1e-3)
-
-
 def test_student_checkpoint_holds_no_teacher(teacher: Path, student: Path) -> None:
     """The same architecture has the same entries and the same size, optimizer state included."""
     ours, theirs = state_of(student / "checkpoint_last.pt"), state_of(teacher / "checkpoint_last.pt")
@@ -101,28 +90,15 @@ def test_validate_logs_the_kd_loss(run: Command, corpus: Path, student: Path) ->
     assert logged(checked, "valid_kd_loss")
 
 
-def test_hydra_sweep_trains_a_student_each(run: Command, corpus: Path, teacher: Path, tmp_path: Path) -> None:
-    trained = run(
-        *("fairseq-hydra-train", "--config-dir", "nmt_plugin/conf", "--config-name", "word_kd", "-m"),
-        *("criterion.temperature=1.0,3.0", f"task.data={corpus / 'data-bin'}", "optimization.max_update=2"),
-        *(f"criterion.teacher={teacher / 'checkpoint_last.pt'}", "dataset.max_tokens=1000"),
-        *(f"checkpoint.save_dir={tmp_path}/T${{criterion.temperature}}", f"hydra.sweep.dir={tmp_path}/logs"),
-    )
-    assert trained.returncode == 0, trained.stderr
-    states = [state_of(tmp_path / f"T{t}" / "checkpoint_last.pt") for t in (1.0, 3.0)]
-    assert [state["cfg"]["criterion"]["temperature"] for state in states] == [1, 3]
-    assert [state["optimizer_history"][-1]["num_updates"] for state in states] == [2, 2]
-    embeddings = [state["model"]["decoder.embed_tokens.weight"] for state in states]
-    assert not torch.equal(*embeddings)
-
-
-def test_an_interrupted_training_continues_to_the_same_weights(train: Command, teacher: Path, tmp_path: Path) -> None:
+def test_an_interrupted_training_continues_to_the_same_weights(
+    train: Command, teacher: Path, student: Path, tmp_path: Path
+) -> None:
     """Stopped after 6 of 12 updates and taken up again, with dropout: to the bit what 12 updates give."""
     flags = ("--criterion", "word_kd", "--teacher", teacher / "checkpoint_last.pt", "--temperature", "3")
-    for folder, updates in (("whole", 12), ("parts", 6), ("parts", 12)):
-        trained = train(tmp_path / folder, *flags, "--max-update", updates)
+    for updates in (6, 12):
+        trained = train(tmp_path, *flags, "--max-update", updates)
         assert trained.returncode == 0, trained.stderr
-    whole, parts = (state_of(tmp_path / folder / "checkpoint_last.pt")["model"] for folder in ("whole", "parts"))
+    whole, parts = (state_of(folder / "checkpoint_last.pt")["model"] for folder in (student, tmp_path))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
@@ -146,11 +122,8 @@ def test_evaluation_ends_in_a_record(run: Command, corpus: Path, student: Path, 
     [
         (("--criterion", "smoothed_cross_entropy", "--label-smoothing", "1.0"), ("alpha", "[0, 1)")),
         (("--criterion", "word_kd"), ("needs a teacher", "--teacher")),
-        (("--criterion", "word_kd", "--teacher", "missing.pt"), ("missing.pt", "no such checkpoint")),
         (("--criterion", "word_kd", "--teacher", "README.md"), ("README.md", "not a checkpoint")),
         (("--criterion", "word_kd", "--teacher", "TEACHER", "--temperature", "0"), ("temperature", "above 0")),
-        (("--criterion", "word_kd", "--teacher", "TEACHER", "--kd-weight", "1.5"), ("kd-weight", "[0, 1]")),
-        (("--criterion", "word_kd", "--teacher", "TEACHER", "--label-smoothing", "-1"), ("alpha", "[0, 1)")),
     ],
 )
 def test_bad_settings_are_refused_before_training(
@@ -173,6 +146,8 @@ def test_a_data_folder_that_is_none_is_refused(run: Command, teacher: Path, tmp_
             "smoothed_cross_entropy",
             "--max-tokens",
             "9",
+            "--save-dir",
+            tmp_path,
             *languages,
         ),
         "fairseq-generate": ("--path", teacher / "checkpoint_last.pt", *languages),

@@ -1,0 +1,180 @@
+"""What a checkpoint, an ensemble and a cache say of themselves in a record."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from fairseq.models.transformer import TransformerConfig
+from omegaconf import OmegaConf
+
+from nmt_plugin.records import TrainedModel, teacher_card
+from shared.errors import UserError
+from shared.files import sha256
+
+
+@pytest.mark.parametrize(
+    ("criterion", "alpha"),
+    [
+        ({"_name": "cross_entropy"}, 0.0),
+        ({"_name": "smoothed_cross_entropy", "label_smoothing": 0.1}, 0.1),
+        # K = 20: eps on 19 entries is alpha = eps * 20 / 19 on 20
+        ({"_name": "label_smoothed_cross_entropy", "label_smoothing": 0.19}, 0.2),
+    ],
+)
+def test_card_of_a_teacher(
+    tiny: ModuleType, data: Path, tmp_path: Path, criterion: dict[str, Any], alpha: float
+) -> None:
+    model = tiny.model(tiny.task())
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", model, criterion, data)
+    trained = TrainedModel(checkpoint)
+    card = trained.card()
+    assert (card.role, card.arch, card.seed, card.temperature) == ("teacher", "transformer", 7, None)
+    assert card.alpha == pytest.approx(alpha)
+    assert card.parameters == sum(p.numel() for p in model.parameters())
+    assert card.recipe["optimizer"] == "adam"
+    assert card.recipe["lr_scheduler.warmup_updates"] == 10
+    assert card.recipe["model.encoder.layers"] == 1
+    assert card.recipe["dataset.max_tokens"] == 100
+    assert not [key for key in card.recipe if "path" in key or "dir" in key]
+    assert trained.teacher() is None
+    assert trained.num_updates == 12
+    assert trained.training_seconds == 34.5
+
+
+@pytest.mark.parametrize(("weight", "alpha"), [(1.0, None), (0.9, 0.1)])
+def test_card_of_a_student(tiny: ModuleType, data: Path, tmp_path: Path, weight: float, alpha: float | None) -> None:
+    """At weight 1 no hard label is used, so no alpha is claimed."""
+    criterion = {
+        "_name": "word_kd",
+        "teacher": str(tmp_path / "t.pt"),
+        "temperature": 3.0,
+        "kd_weight": weight,
+        "label_smoothing": 0.1,
+    }
+    checkpoint = tiny.save_checkpoint(tmp_path / "s.pt", tiny.model(tiny.task()), criterion, data)
+    trained = TrainedModel(checkpoint)
+    card = trained.card()
+    assert (card.role, card.temperature, card.kd_weight, card.alpha) == ("student", 3.0, weight, alpha)
+    with pytest.raises(UserError, match=r"the record of .*s\.pt cannot name its teacher: .*t\.pt: no such checkpoint"):
+        trained.teacher()
+    of = {"_name": "smoothed_cross_entropy", "label_smoothing": 0.1}
+    tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), of, data)
+    teacher = trained.teacher()
+    assert teacher is not None
+    assert (teacher.role, teacher.alpha) == ("teacher", 0.1)
+
+
+def test_an_unknown_criterion_is_refused(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "ctc"}, data)
+    with pytest.raises(UserError, match="criterion 'ctc'"):
+        TrainedModel(checkpoint).card()
+
+
+def test_a_model_named_in_yaml_has_the_recipe_of_one_named_by_arch(
+    tiny: ModuleType, data: Path, tmp_path: Path
+) -> None:
+    """Through fairseq-hydra-train the architecture is nested; two depths must not look alike."""
+    criterion = {"_name": "cross_entropy"}
+    model = tiny.model(tiny.task())
+    by_arch = TrainedModel(tiny.save_checkpoint(tmp_path / "a.pt", model, criterion, data)).card().recipe
+    state = torch.load(tmp_path / "a.pt", weights_only=True)
+    nested = OmegaConf.to_container(
+        OmegaConf.structured(TransformerConfig.from_namespace(tiny.arguments())), enum_to_str=True
+    )
+    for layers in (1, 6):
+        nested["encoder"]["layers"] = layers
+        torch.save({**state, "cfg": {**state["cfg"], "model": {**nested, "_name": "transformer"}}}, tmp_path / "b.pt")
+        in_yaml = TrainedModel(tmp_path / "b.pt").card().recipe
+        assert (in_yaml == by_arch) == (layers == 1)
+
+
+def test_tied_weights_count_once_also_as_copies(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    """Half-precision and GPU training save tied weights as equal copies."""
+    task = tiny.task()
+    model = tiny.model(task)
+    model.decoder.output_projection.weight = model.decoder.embed_tokens.weight
+    path = tiny.save_checkpoint(tmp_path / "tied.pt", model, {"_name": "cross_entropy"}, data)
+    expected = sum(p.numel() for p in model.parameters())
+    assert TrainedModel(path).card().parameters == expected
+    state = torch.load(path, weights_only=True)
+    state["model"] = {name: weight.half().clone() for name, weight in state["model"].items()}
+    torch.save(state, path)
+    assert TrainedModel(path).card().parameters == expected
+
+
+def test_a_model_of_another_dictionary_is_not_evaluated(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
+    TrainedModel(checkpoint).check_dictionary(data, "de")
+    tiny.dictionary(33).save(str(data / "dict.de.txt"))
+    with pytest.raises(UserError, match=r"trained with 20 dictionary entries, but .* has 33"):
+        TrainedModel(checkpoint).check_dictionary(data, "de")
+
+
+@pytest.fixture
+def student(tiny: ModuleType, data: Path, tmp_path: Path) -> Callable[..., TrainedModel]:
+    """`student(teacher=..., ...)`: a model distilled with these settings of word_kd, as fairseq keeps them."""
+
+    def make(**settings: Any) -> TrainedModel:
+        criterion = {"_name": "word_kd", "temperature": 2.0, "kd_weight": 1.0, "label_smoothing": 0.0, **settings}
+        return TrainedModel(tiny.save_checkpoint(tmp_path / "student.pt", tiny.model(tiny.task()), criterion, data))
+
+    return make
+
+
+def test_card_of_an_ensemble_has_what_its_members_share(
+    teachers: list[Path], student: Callable[..., TrainedModel]
+) -> None:
+    one, other = (teacher_card(str(path)) for path in teachers)
+    ensemble = student(teacher=":".join(map(str, teachers))).teacher()
+    assert ensemble is not None
+    assert (ensemble.role, ensemble.arch, ensemble.seed) == ("teacher", "transformer + transformer", 7)
+    assert ensemble.parameters == one.parameters + other.parameters
+    assert ensemble.alpha is None  # 0.1 and 0.2
+    assert ensemble.recipe == one.recipe | {"ensemble": [sha256(path) for path in teachers]}
+    assert len({card.sha256 for card in (one, other, ensemble)}) == 3
+
+
+def test_members_that_differ_share_no_such_setting(tiny: ModuleType, teachers: list[Path], data_bin: Path) -> None:
+    same = {"_name": "smoothed_cross_entropy", "label_smoothing": 0.1}
+    tiny.save_checkpoint(teachers[1], tiny.model(tiny.task(), 2), same, data_bin)
+    state = torch.load(teachers[1], weights_only=True)
+    state["cfg"]["optimization"]["max_epoch"] = 4
+    torch.save(state, teachers[1])
+    card = teacher_card(":".join(map(str, teachers)))
+    assert card.alpha == 0.1
+    assert "optimization.max_epoch" not in card.recipe
+    assert card.recipe["optimizer"] == "adam"
+
+
+def test_card_of_a_cached_teacher_needs_no_checkpoint(
+    make_cache: Callable[..., Path], teachers: list[Path], student: Callable[..., TrainedModel]
+) -> None:
+    live = teacher_card(str(teachers[0]))
+    folder = make_cache("--topk", "4")
+    shutil.rmtree(teachers[0].parent)
+    made = student(teacher=None, teacher_cache=str(folder), kd_loss="kl", topk_policy="renormalize")
+    assert made.teacher() == live
+    recipe = made.card().recipe
+    assert recipe["criterion.topk"] == 4
+    assert recipe["criterion.topk_policy"] == "renormalize"
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match=r"cannot name its teacher: .*train: no teacher cache"):
+        made.teacher()
+
+
+def test_a_record_tells_students_of_another_loss_or_k_apart(
+    make_cache: Callable[..., Path], teachers: list[Path], student: Callable[..., TrainedModel]
+) -> None:
+    live = {"teacher": str(teachers[0]), "teacher_cache": None, "topk_policy": "tail"}
+    of_old = student(teacher=str(teachers[0])).card().recipe  # before there was a choice
+    assert student(**live, kd_loss="kl").card().recipe == of_old
+    assert student(**live, kd_loss="dist").card().recipe != of_old
+    caches = [make_cache("--topk", k, output=k) for k in ("4", "5")]
+    by_cache = [student(teacher_cache=str(cache), kd_loss="kl", topk_policy="tail").card().recipe for cache in caches]
+    assert by_cache[0] != by_cache[1]
+    json.dumps(by_cache)  # plain values, as result.json wants them
