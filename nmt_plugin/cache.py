@@ -29,7 +29,7 @@ from shared.losses import top_k
 EXAMPLES = """examples:
   python -m nmt_plugin.cache --teacher runs/teacher/checkpoint_best.pt --data data/nmt/libreoffice.en-de/data-bin \\
       --topk 64 --output runs/cache
-  fairseq-train ... --criterion word_kd --teacher-cache runs/cache --temperature 2
+  fairseq-train ... --criterion word_kd --teacher-cache runs/cache --temperature 1
 """
 _FLUSH_SECONDS = 20
 
@@ -70,14 +70,16 @@ def cache(args: argparse.Namespace) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() and not args.cpu else "cpu")
     max_tokens = args.max_tokens or (8000 if device.type == "cuda" else 1000)
     card = teacher_card(args.teacher)
+    classes = len(task.target_dictionary)
+    if args.topk is not None and args.topk > classes:
+        raise UserError(f"--topk {args.topk} is more than the {classes} classes; choose fewer, or `all`")
     for split in args.split:
         task.load_dataset(split)
         dataset = task.dataset(split)
         lengths = [len(dataset[index]["target"]) for index in range(len(dataset))]
-        classes = len(task.target_dictionary)
         manifest = Manifest(
             split=split,
-            k=classes if args.topk is None else min(args.topk, classes),
+            k=args.topk or classes,
             classes=classes,
             dtype=args.dtype,
             sentences=len(lengths),
@@ -106,8 +108,9 @@ def _task(args: argparse.Namespace) -> Any:
     for language, given in (("source_lang", args.source_lang), ("target_lang", args.target_lang)):
         if given is not None:
             config.task[language] = given
-            if not (Path(utils.split_paths(args.data)[0]) / f"dict.{given}.txt").is_file():
-                raise UserError(f"{args.data}: holds no dict.{given}.txt; name a language that it was made for")
+        name = config.task.get(language)
+        if name and not (Path(utils.split_paths(args.data)[0]) / f"dict.{name}.txt").is_file():
+            raise UserError(f"{args.data}: holds no dict.{name}.txt, and the teacher's {language} is {name!r}")
     return tasks.setup_task(config.task)
 
 

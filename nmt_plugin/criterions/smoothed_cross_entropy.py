@@ -14,7 +14,7 @@ from omegaconf import II
 from torch import Tensor
 
 from nmt_plugin.teachers.live import output_logits
-from shared.errors import check_alpha, exit_on_user_error
+from shared.errors import UserError, check_alpha, exit_on_user_error
 from shared.losses import label_smoothing_terms
 
 Sample = dict[str, Any]
@@ -46,6 +46,8 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
     ) -> None:
         super().__init__(task)
         self.alpha = check_alpha(label_smoothing)
+        if ignore_prefix_size < 0:
+            raise UserError(f"--ignore-prefix-size is {ignore_prefix_size}; it must be 0 or more")
         self.ignore_prefix_size = ignore_prefix_size
         self.sentence_avg = sentence_avg
 
@@ -85,7 +87,8 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
         sample_size = total(logging_outputs, "sample_size")
         log_bits(logging_outputs, "loss", sample_size)
         log_bits(logging_outputs, "nll_loss", total(logging_outputs, "counted_tokens"))
-        metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
+        if total(logging_outputs, "counted_tokens"):
+            metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
@@ -94,8 +97,9 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
 
 
 def log_bits(logging_outputs: Sequence[Log], key: str, count: float) -> None:
-    """Log the sum of `key` (nats) over workers and batches as bits per `count`."""
-    metrics.log_scalar(key, total(logging_outputs, key) / count / math.log(2), count, round=3)
+    """Log the sum of `key` (nats) over workers and batches as bits per `count`; nothing where nothing was counted."""
+    if count:
+        metrics.log_scalar(key, total(logging_outputs, key) / count / math.log(2), count, round=3)
 
 
 def total(logging_outputs: Sequence[Log], key: str) -> float:

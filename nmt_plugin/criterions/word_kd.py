@@ -139,9 +139,9 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         `agreement` (the student's most probable token is the teacher's) and `retained` (the teacher's top-K mass).
         """
         super().reduce_metrics(logging_outputs)
-        if not any("kd_loss" in log for log in logging_outputs):
-            return
         tokens = total(logging_outputs, "counted_tokens")
+        if not tokens or not any("kd_loss" in log for log in logging_outputs):
+            return
         for key in ("kd_loss", "teacher_nll", "teacher_entropy"):
             log_bits(logging_outputs, key, tokens)
         for key in ("agreement", "retained"):

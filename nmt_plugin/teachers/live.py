@@ -49,7 +49,10 @@ class LiveTeacher:
     def models(self) -> list[BaseFairseqModel]:
         """The frozen models, in eval mode; loaded at the first use."""
         if self._loaded is None:
-            self._loaded = [self._load(path, task) for path, task in self._sources]
+            # Building a model draws its initial weights. The student's dropout must not notice: it would differ in the
+            # rest of the update in which a resumed run loads its teacher.
+            with torch.random.fork_rng(devices=[]):
+                self._loaded = [self._load(path, task) for path, task in self._sources]
         return self._loaded
 
     @torch.no_grad()

@@ -38,8 +38,9 @@ class Writer:
         """`lengths`: target tokens of each sentence, in the order of the data.
 
         An interrupted cache of the same request goes on; one of another request is replaced. Raises UserError where
-        another process writes it, or the disk has no room.
+        `final` is something else than a cache, another process writes it, or the disk has no room.
         """
+        _refuse_other(final)
         self._final, self._manifest = final, manifest
         self._part = final.with_name(final.name + ".part")
         self._lock = _lock(self._part)
@@ -98,7 +99,9 @@ class Writer:
         too_long = int((self._sentences["state"] == TOO_LONG).sum())
         manifest = dataclasses.replace(self._manifest, too_long=too_long, files=file_sizes(self._manifest))
         write_text(self._part / MANIFEST_NAME, json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
-        shutil.rmtree(self._final, ignore_errors=True)
+        _refuse_other(self._final)
+        if self._final.exists():
+            shutil.rmtree(self._final)
         self._part.rename(self._final)
         # Last: a run that is killed before the rename still finds its request, and has nothing left to compute.
         (self._final / _REQUEST).unlink()
@@ -110,6 +113,12 @@ class Writer:
             records = self._tokens[sentence["start"] : sentence["start"] + sentence["length"]]
             if zlib.crc32(records.tobytes()) != sentence["records"]:
                 sentence["state"] = MISSING
+
+
+def _refuse_other(final: Path) -> None:
+    """A finished cache may be replaced, nothing else. Raises UserError where `final` is not one."""
+    if final.exists() and not (final / MANIFEST_NAME).is_file() and (not final.is_dir() or any(final.iterdir())):
+        raise UserError(f"{final} holds something that is not a teacher cache; choose another --output")
 
 
 def _reserve(path: Path, size: int, *, keep: bool) -> None:

@@ -33,7 +33,7 @@ open_study() { # LABEL SETTING...
   if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A "$RUNS")" ]; then
     fail "$RUNS holds something that is not a $LABEL's; choose another --output"
   fi
-  mkdir -p "$RUNS"
+  mkdir -p "$RUNS" 2>/dev/null || fail "cannot make the folder $RUNS; choose another --output"
   exec 9>"$RUNS/.lock" # workers keep it open, so it also holds while anything of a killed run still works
   flock -n 9 || fail "another $LABEL is running in $RUNS; wait for it to end"
   settings=$(printf '%s\n' "$LABEL" "$@")

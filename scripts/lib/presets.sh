@@ -46,7 +46,7 @@ read_options() {
       --fresh) FRESH=yes; shift; continue ;;
       --pair | --corpus | --scale | --temperatures | --alphas | --seeds | --kd-weight | --updates | --beam | --max-len | \
         --workers | --output)
-        [ $# -ge 2 ] && [ -n "$2" ] && [ "${2#-}" = "$2" ] || fail "$1 needs a value; see --help"
+        [ $# -ge 2 ] && [ -n "$2" ] && [ "${2#--}" = "$2" ] || fail "$1 needs a value; see --help"
         ;;
       *) fail "unknown option $1; see --help" ;;
     esac
@@ -70,6 +70,7 @@ read_options() {
 }
 
 check_options() {
+  read -r TEMPERATURES <<<"$TEMPERATURES"; read -r ALPHAS <<<"$ALPHAS"; read -r SEEDS <<<"$SEEDS" # no outer blanks
   [ "$PAIRS" != both ] || PAIRS="en-de en-ru"
   case $SCALE in mini | full) ;; *) fail "--scale $SCALE: choose mini or full" ;; esac
   check_numbers --temperatures "$TEMPERATURES" '([0-9]*[1-9][0-9]*([.][0-9]+)?|[0-9]*[.][0-9]*[1-9][0-9]*)' '"1 2 3 64"'
@@ -92,10 +93,13 @@ check_options() {
 }
 
 check_numbers() { # OPTION LIST PATTERN EXAMPLE
-  local number
+  local number twice
   for number in $2; do
     [[ $number =~ ^$3$ ]] || fail "$1 $2: $number is not right; e.g. $1 $4"
   done
+  [ -n "${2// /}" ] || fail "$1 names no number; e.g. $1 $4"
+  twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
+  [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
 }
 
 check_pair() {
@@ -103,7 +107,8 @@ check_pair() {
     case $1 in en-de | en-ru) ;; *) fail "--pair $1: choose en-de, en-ru or both" ;; esac
   elif [ ! -f "$(corpus_of "$1")/card.json" ]; then
     fail "--corpus: $(corpus_of "$1") is no corpus; build it with python -m nmt_plugin.corpora, or choose --pair"
-  elif ! grep -q "\"target_language\": \"${1#*-}\"" "$(corpus_of "$1")/card.json"; then
+  elif ! grep -q "\"source_language\": \"${1%-*}\"" "$(corpus_of "$1")/card.json" ||
+    ! grep -q "\"target_language\": \"${1#*-}\"" "$(corpus_of "$1")/card.json"; then
     fail "--corpus: $(corpus_of "$1") is not of the pair $1; choose --pair"
   fi
 }

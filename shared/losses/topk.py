@@ -79,7 +79,11 @@ def tail_log_mass(tail: Tail, temperature: float) -> Tensor:
     at_zero = tail.classes.to(tail.mean.dtype).log()
     lower_orders = at_zero + tail.mean * b + tail.variance * b**2 / 2
     cubic = tail.log_sum_exp - at_zero - tail.mean - tail.variance / 2
-    return torch.where(tail.classes > 0, lower_orders + cubic * b**3, -math.inf)
+    # K is convex: above its tangent at 0, below its chord from 0 to 1. A few logits far below the others (a mask of
+    # -1000) make the variance, and with it the cubic, leave these bounds by far.
+    tangent, chord = at_zero + tail.mean * b, (1.0 - b) * at_zero + b * tail.log_sum_exp
+    log_mass = torch.minimum(torch.maximum(lower_orders + cubic * b**3, tangent), chord)
+    return torch.where(tail.classes > 0, log_mass, -math.inf)
 
 
 def topk_kd_loss(student_logits: Tensor, topk: TopK, temperature: float, *, policy: Policy = "tail") -> Tensor:

@@ -212,9 +212,32 @@ def test_a_sentence_longer_than_a_batch_has_one_of_its_own(make_cache: MakeCache
         (("--teacher", "none.pt"), "none.pt: no such checkpoint"),
         (("--teacher", ""), "no such checkpoint"),
         (("--target-lang", "fr"), "holds no dict.fr.txt"),
+        (("--topk", "5000"), "--topk 5000 is more than the"),
     ],
 )
 def test_what_cannot_be_cached_is_refused(
     make_cache: MakeCache, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
 ) -> None:
     assert message in refused(make_cache, capsys, *flags)
+
+
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)])
+def test_a_folder_that_is_no_cache_is_left_alone(
+    make_cache: MakeCache, capsys: pytest.CaptureFixture[str], tmp_path: Path, computed: list[int], fresh: tuple[str]
+) -> None:
+    thesis = tmp_path / "cache" / "train" / "thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("precious", encoding="utf-8")
+    assert "holds something that is not a teacher cache" in refused(make_cache, capsys, *TRAIN, *fresh)
+    assert thesis.read_text(encoding="utf-8") == "precious"
+    assert computed == []
+
+
+def test_data_of_another_language_is_refused(
+    make_cache: MakeCache, capsys: pytest.CaptureFixture[str], tmp_path: Path, data_bin: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "dict.en.txt").write_bytes((data_bin / "dict.en.txt").read_bytes())
+    line = refused(make_cache, capsys, *TRAIN, "--data", str(other), "--source-lang", "en", "--target-lang", "ru")
+    assert "holds no dict.ru.txt" in line

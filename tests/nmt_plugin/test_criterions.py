@@ -179,6 +179,7 @@ def test_logs_are_bits_per_token(tiny: ModuleType, distilling: Any) -> None:
         ({"temperature": -1.0}, "above 0"),
         ({"kd_weight": 1.5}, "--kd-weight is 1.5"),
         ({"alpha": 1.0}, "alpha (label smoothing) is 1.0"),
+        ({"ignore_prefix_size": -1}, "--ignore-prefix-size is -1"),
     ],
 )
 def test_bad_settings_are_refused(distilling: Any, options: dict[str, float], message: str) -> None:
@@ -316,3 +317,23 @@ def test_the_plugin_registers_both_criteria() -> None:
     assert nmt_plugin.criterions
     assert CRITERION_REGISTRY["word_kd"] is WordKDCriterion
     assert CRITERION_REGISTRY["smoothed_cross_entropy"] is SmoothedCrossEntropyCriterion
+
+
+def test_an_interval_in_which_nothing_counts_logs_nothing(tiny: ModuleType, distilling: Any) -> None:
+    """A prefix longer than every sentence: no average to give, and no division by zero."""
+    make, _ = distilling
+    _, _, log = make(ignore_prefix_size=9)(tiny.model(tiny.task()), tiny.batch(tiny.task(), (4, 2)))
+    with metrics.aggregate() as aggregated:
+        WordKDCriterion.reduce_metrics([log])
+    assert "nll_loss" not in aggregated.get_smoothed_values()
+
+
+def test_loading_the_teacher_leaves_the_students_dropout_alone(tiny: ModuleType, distilling: Any) -> None:
+    make, _ = distilling
+    student, sample = tiny.model(tiny.task()), tiny.batch(tiny.task())
+    torch.manual_seed(5)
+    make()(student, sample)
+    after_loading = torch.rand(1)
+    torch.manual_seed(5)
+    make(kd_weight=0.0)(student, sample)
+    assert torch.equal(after_loading, torch.rand(1))

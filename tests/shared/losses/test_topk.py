@@ -406,3 +406,16 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     for student, topk in ((torch.zeros(3, 5), kept), (torch.zeros(2, 5), kept._replace(ids=kept.ids[:, :1]))):
         with pytest.raises(ValueError, match="do not fit"):
             topk_kd_loss(student, topk, 1.0)
+
+
+@pytest.mark.parametrize("low", [-1e3, -1e4])
+@pytest.mark.parametrize("temperature", [1.5, 2.0, 3.0])
+def test_a_class_far_below_the_others_does_not_carry_the_tail_away(low: float, temperature: float) -> None:
+    """Such a class (a finite mask) makes the logits' variance huge; the tail's mass is that of all the others."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 500, generator=generator, dtype=torch.float64)
+    logits[0, 7] = low
+    kept = top_k(logits, 4)
+    rest = torch.log_softmax(logits, -1).scatter(-1, kept.ids, -math.inf)
+    exact = (rest / temperature).logsumexp(-1)
+    assert (tail_log_mass(kept.tail, temperature) - exact).abs().item() < 0.15
