@@ -2,15 +2,21 @@
 
 fairseq imports the plugin before it reads any checkpoint. Since torch 2.6, `torch.load` refuses every class that is not
 allow-listed, and a fairseq checkpoint holds one: `argparse.Namespace`, a plain holder of options. Allow-listing it here
-lets fairseq read its own checkpoints in the restricted mode; nothing is ever unpickled without restriction.
+lets fairseq read its own checkpoints in the restricted mode. torch 2.4 and 2.5 have that mode but do not insist on it,
+and fairseq does not ask for it, so it is forced for this process and those it starts. Whoever must load something else
+in the same process sets `TORCH_FORCE_WEIGHTS_ONLY_LOAD=0` (or torch's opposite, `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`)
+and answers for what fairseq then unpickles; the plugin's own reading stays restricted.
 """
 
 import argparse
+import os
 
 import torch
 
 if hasattr(torch.serialization, "add_safe_globals"):  # torch >= 2.4; before it only training without a teacher works
     torch.serialization.add_safe_globals([argparse.Namespace])
+    if "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ:  # torch refuses to load anything with both
+        os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
 
 from nmt_plugin import architectures, criterions  # noqa: F401  (registers them with fairseq)
 from nmt_plugin.data_folder import check_before_translation

@@ -15,6 +15,7 @@ from fairseq.data import data_utils
 from torch import Tensor
 from tqdm import tqdm
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, dictionary_digest, read_checkpoint
 from nmt_plugin.data_folder import check_data_folder
 from nmt_plugin.records import teacher_card
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--topk", type=_topk, default=64, metavar="K", help="classes kept, or `all` (default: 64)")
     parser.add_argument("--dtype", choices=list(STORED), default="fp16", help="of what is kept (default: fp16)")
     parser.add_argument("--teacher-dtype", choices=list(DTYPES), default="fp32", help="of the teacher (default: fp32)")
-    parser.add_argument("--max-tokens", type=_positive, help="tokens in a batch (default: 1000, on a GPU 8000)")
+    parser.add_argument("--max-tokens", type=positive, help="tokens in a batch (default: 1000, on a GPU 8000)")
     parser.add_argument("--output", required=True, type=Path, help="folder of the cache, one folder in it for a split")
     parser.add_argument("--fresh", action="store_true", help="make it again even if it is there")
     parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
@@ -211,14 +212,12 @@ def _summary(store: Store) -> str:
     )
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return int(text)
-
-
 def _topk(text: str) -> int | None:
-    return None if text == "all" else _positive(text)
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number above 0 nor `all`")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import hashlib
 import zipfile
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf, omegaconf_no_object_check
 from omegaconf import DictConfig, OmegaConf
 
+from nmt_plugin.code_strings import refuse_code
 from shared.errors import UserError
+
+# What reading needs of a configuration; each of the first three says by `_name` what it configures.
+_GROUPS = ("task", "model", "criterion", "common")
 
 
 def checkpoint_paths(names: str) -> list[str]:
@@ -25,26 +31,57 @@ def checkpoint_paths(names: str) -> list[str]:
 def read_checkpoint(path: str) -> dict[str, Any]:
     """A fairseq checkpoint's state, memory-mapped on the CPU and read without unrestricted pickle.
 
-    Raises UserError where the file is missing or is not a fairseq checkpoint.
+    Raises UserError where the file is missing or is not a fairseq checkpoint, and where a string of its configuration
+    is Python that does something: fairseq may evaluate it.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; name a .pt file that fairseq-train wrote")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # whatever the restricted unpickler stumbles over in a file that is no checkpoint
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
+        reason = str(error).strip().partition("\n")[0].partition("Re-running")[0].partition("This file can still")[0]
+        raise UserError(f"{path}: not a checkpoint that can be read safely ({reason.strip()})") from None
     if not isinstance(state, dict) or "model" not in state or not (state.get("cfg") or state.get("args")):
         raise UserError(f"{path}: not a fairseq checkpoint (it needs the entries `model` and `cfg`)")
+    try:
+        for form in ("cfg", "args"):  # fairseq itself may read either
+            refuse_code(form, state.get(form))
+        checkpoint_config(state)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    for entry, before in (("optimizer_history", "best_loss"), ("extra_state", "epoch")):  # `before`: its older form
+        if not state.get(entry) and before not in state:
+            raise UserError(f"{path}: it has no `{entry}`, without which fairseq loads no model; strip it of less")
     return state
 
 
 def checkpoint_config(state: dict[str, Any]) -> DictConfig:
-    """The configuration that a checkpoint was trained with, whichever of fairseq's two forms it has."""
-    if state.get("cfg"):
-        with omegaconf_no_object_check():  # as flags={"allow_objects": True}, which omegaconf 2.0 does not know
-            return OmegaConf.create(state["cfg"])
-    return convert_namespace_to_omegaconf(state["args"])
+    """The configuration that a checkpoint was trained with, whichever of fairseq's two forms it has.
+
+    Raises UserError where it is not a configuration of fairseq.
+    """
+    try:
+        if state.get("cfg"):
+            with omegaconf_no_object_check():  # as flags={"allow_objects": True}, which omegaconf 2.0 does not know
+                config = OmegaConf.create(dict(state["cfg"]))
+        else:
+            config = convert_namespace_to_omegaconf(_modern(state["args"]))
+        complete = all(config.get(name) is not None for name in _GROUPS)
+        complete = complete and all(getattr(config[name], "_name", None) for name in _GROUPS[:3])
+    except Exception as error:  # whatever Hydra, omegaconf and fairseq stumble over in settings of another program
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"not a fairseq checkpoint (its configuration cannot be read: {reason})") from None
+    if not complete:
+        raise UserError(f"not a fairseq checkpoint (its configuration needs the groups {', '.join(_GROUPS)})")
+    return config
+
+
+def _modern(args: Namespace) -> Namespace:
+    """Options of old checkpoints in today's form, as far as fairseq's conversion needs it."""
+    if not {"arch", "criterion"} <= vars(args).keys():
+        raise ValueError("it names no architecture or no criterion")
+    rate = getattr(args, "lr", None)
+    return Namespace(**{"task": "translation", **vars(args), **({"lr": [rate]} if isinstance(rate, float) else {})})
 
 
 def checkpoint_task(path: str, config: DictConfig, student_task: Any) -> Any:
@@ -71,6 +108,28 @@ def checkpoint_task(path: str, config: DictConfig, student_task: Any) -> Any:
         f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
         "copy them beside the checkpoint"
     )
+
+
+def check_dictionaries(path: Path, config: DictConfig, data_bin: Path, languages: Sequence[str]) -> list[str]:
+    """Raise UserError where the checkpoint was trained with other dictionary entries than `data_bin` has.
+
+    Its own dictionaries lie beside it (released models) or in its data folder. Returns the file names of those that
+    are in neither place, which nothing is known of.
+    """
+    places = [path.parent, *map(Path, utils.split_paths(str(getattr(config.task, "data", None) or "")))]
+    unknown = []
+    for name in (f"dict.{language}.txt" for language in dict.fromkeys(languages)):
+        found = next((place / name for place in places if (place / name).is_file()), None)
+        if found is None:
+            unknown.append(name)
+            continue
+        theirs, ours = (Dictionary.load(str(file)).symbols for file in (found, data_bin / name))
+        if theirs != ours:
+            raise UserError(
+                f"{path} was trained with another {name} than {data_bin} has ({len(theirs)} entries and {len(ours)}); "
+                "name the corpus that it was trained on"
+            )
+    return unknown
 
 
 def dictionary_digest(dictionary: Dictionary | None) -> str:

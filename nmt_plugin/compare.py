@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.outputs import writable_folder
 from nmt_plugin.scores.comparison import SAMPLES, TESTS, Comparison, Standing, compare_systems, read_system
@@ -39,9 +40,7 @@ def compare(args: argparse.Namespace) -> Comparison:
         else corpus_references(read_corpus(args.corpus), args.subset)
     )
     systems = [read_system(path, args.checkpoint, references) for path in (args.baseline, *args.systems)]
-    writable_folder(args.output.parent)
-    if args.output.is_dir():
-        raise UserError(f"--output {args.output} is a folder; name a file, e.g. {args.output / 'comparison.json'}")
+    _check_output(args.output)
     scoring = Scoring(lowercase=args.lowercase, tokenize=args.tokenize)
     found = compare_systems(systems, references, scoring, test=args.test, samples=args.samples, seed=args.seed)
     record = {"schema": SCHEMA, **_facts(found), "provenance": asdict(clock.provenance("cpu"))}
@@ -67,6 +66,24 @@ def table(found: Comparison) -> list[str]:
         lines += ["", f"each p is of one pair; with {len(names) - 1} systems ask for {0.05 / (len(names) - 1):.2g}"]
         lines[-1] += " rather than 0.05 (Bonferroni)"
     return [*lines, ""]
+
+
+def _check_output(path: Path) -> None:
+    """Raise UserError where `path` cannot be written, or is a file that is no comparison."""
+    writable_folder(path.parent)
+    if path.is_dir():
+        raise UserError(f"--output {path} is a folder; name a file, e.g. {path / 'comparison.json'}")
+    if path.exists() and not _is_comparison(path):
+        raise UserError(f"--output {path} is no comparison, which alone may be replaced; name another file")
+
+
+def _is_comparison(path: Path) -> bool:
+    """Whether this command wrote it: a run's record has metrics and provenance too, but no systems."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"schema", "test", "references", "systems", "metrics"} <= found.keys()
 
 
 def _cells(standing: Standing) -> str:
@@ -112,19 +129,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", default="last", help="in folders: last, best, avg5, ... (default: last)")
     parser.add_argument("--test", default="bs", choices=list(TESTS), help="bootstrap or randomization (default: bs)")
     samples_help = f"resamples or trials (default: {SAMPLES['bs']:,} for bs, {SAMPLES['ar']:,} for ar)"
-    parser.add_argument("--samples", type=_positive, help=samples_help)
-    parser.add_argument("--seed", type=_positive, default=12345, help="of the resamples (default: 12345)")
+    parser.add_argument("--samples", type=positive, help=samples_help)
+    parser.add_argument("--seed", type=positive, default=12345, help="of the resamples (default: 12345)")
     parser.add_argument("--lowercase", action="store_true", help="BLEU and chrF without regard to case")
     parser.add_argument("--tokenize", default="13a", choices=TOKENIZERS, help="BLEU's tokenization (default: 13a)")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.decoder_states.eta import indices, table
 from nmt_plugin.decoder_states.reader import StateReader, choose_texts
 from nmt_plugin.decoder_states.sentences import Sentences
-from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, positive, quiet_libraries
+from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, quiet_libraries
 from nmt_plugin.decoder_states.token_classes import TokenClasses
 from nmt_plugin.decoder_states.token_sets import NamedSets, named_sets, sample_s2, sets_of_file
 from shared.diffusion import NORMALIZATIONS, ClassSets, nearest_centroid_sets
@@ -188,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-sentences", type=positive, help="measure a sample of so many sentences of a split (default: all)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the samples (default: 1)")
+    parser.add_argument("--seed", type=positive, default=1, help="seed of the samples (default: 1)")
     return parser
 
 

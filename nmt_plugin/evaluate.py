@@ -1,9 +1,9 @@
 """`python -m nmt_plugin.evaluate`: score a trained model, or a finished translation, with sacreBLEU."""
 
 import argparse
-import math
 from pathlib import Path
 
+from nmt_plugin.arguments import finite, positive
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.scores.file_scores import score_file
 from nmt_plugin.scores.generation import Search
@@ -84,12 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--average", type=_several, metavar="N", help="also score the mean of the last N epoch (or update) checkpoints"
     )
-    parser.add_argument("--beam", type=_positive, help=f"beam size (default: {Search.beam})")
+    parser.add_argument("--beam", type=positive, help=f"beam size (default: {Search.beam})")
     parser.add_argument(
-        "--lenpen", type=_finite, help=f"length penalty, above 1 favours longer (default: {Search.lenpen:g})"
+        "--lenpen", type=finite, help=f"length penalty, above 1 favours longer (default: {Search.lenpen:g})"
     )
-    parser.add_argument("--max-len", type=_positive, help=f"target tokens at most (default: {Search.max_len})")
-    parser.add_argument("--max-tokens", type=_positive, help=f"source tokens in a batch (default: {Search.max_tokens})")
+    parser.add_argument("--max-len", type=positive, help=f"target tokens at most (default: {Search.max_len})")
+    parser.add_argument("--max-tokens", type=positive, help=f"source tokens in a batch (default: {Search.max_tokens})")
     parser.add_argument(
         "--output",
         type=Path,
@@ -105,24 +105,10 @@ def _refuse_with_hypotheses(given: list[str]) -> None:
         raise UserError(f"{flags}: says how a model translates, but --hypotheses is translated already")
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
-
-
 def _several(text: str) -> int:
     value = int(text)
     if value < 2:
         raise argparse.ArgumentTypeError(f"the mean of {value} checkpoints says nothing new; give 2 or more")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{value} is not a finite number")
     return value
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.decoder_states.reader import StateReader, choose_texts
 from nmt_plugin.decoder_states.sample import StateSample
 from nmt_plugin.decoder_states.sentences import Sentences
-from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, positive, quiet_libraries
+from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, quiet_libraries
 from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.diffusion import CentroidAccumulator, PenultimateProjection
 from shared.errors import UserError, exit_on_user_error
@@ -171,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-sentences", type=positive, help="read a sample of so many sentences of a split (default: all)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the samples (default: 1)")
+    parser.add_argument("--seed", type=positive, default=1, help="seed of the samples (default: 1)")
     return parser
 
 

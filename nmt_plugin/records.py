@@ -1,17 +1,20 @@
 """What a fairseq checkpoint says of itself, in the terms of `result.json`."""
 
 import hashlib
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from fairseq.data import Dictionary
-from fairseq.models.transformer import TransformerConfig
+from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.models.transformer import TransformerConfig, TransformerModelBase
+from fairseq.optim import OPTIMIZER_REGISTRY
+from fairseq.optim.lr_scheduler import LR_SCHEDULER_REGISTRY
 from omegaconf import DictConfig, OmegaConf
 
-from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint
+from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, checkpoint_paths, read_checkpoint
 from nmt_plugin.fast_path import is_copy
 from nmt_plugin.teachers.store import Manifest, read_manifest
 from shared.errors import UserError
@@ -21,6 +24,7 @@ from shared.results import Model
 # What must agree between two models that are compared: whole groups of fairseq's configuration, less what only names
 # places. alpha, temperature and the teacher are not among them: they are what is studied.
 _GROUPS = ("optimization", "optimizer", "lr_scheduler", "model")
+_REGISTRIES = {"optimizer": OPTIMIZER_REGISTRY, "lr_scheduler": LR_SCHEDULER_REGISTRY, "model": ARCH_MODEL_REGISTRY}
 _DATASET = ("max_tokens", "batch_size", "required_batch_size_multiple")
 _COMMON = ("fp16", "bf16")
 
@@ -34,14 +38,20 @@ class TrainedModel:
         self._config = checkpoint_config(self._state)
 
     @property
-    def num_updates(self) -> int:
-        """Optimizer updates that the model has seen."""
-        return int(self._state["optimizer_history"][-1]["num_updates"])
+    def num_updates(self) -> int | None:
+        """Optimizer updates that the model has seen; None where the checkpoint does not say."""
+        history = self._state.get("optimizer_history") or [{}]  # older fairseq's has none
+        updates = history[-1].get("num_updates", self._extra.get("num_updates"))
+        return None if updates is None else int(updates)
 
     @property
     def training_seconds(self) -> float:
         """Wall time of the training so far, over all restarts, as fairseq recorded it."""
-        return float(self._state.get("extra_state", {}).get("previous_training_time", 0.0))
+        return float(self._extra.get("previous_training_time") or 0.0)
+
+    @property
+    def _extra(self) -> dict[str, Any]:
+        return self._state.get("extra_state") or {}
 
     def card(self) -> Model:
         """The model in the terms of `result.json`."""
@@ -74,17 +84,21 @@ class TrainedModel:
         except UserError as error:
             raise UserError(f"the record of {self.path} cannot name its teacher: {error}") from None
 
-    def check_dictionary(self, data_bin: Path, language: str) -> None:
-        """Raise UserError unless the model's output has one row for each entry of the data folder's dictionary."""
-        path = data_bin / f"dict.{language}.txt"
-        if not path.is_file():
-            raise UserError(f"{path}: no such dictionary; build the corpus again with --fresh")
+    def check_dictionaries(self, data_bin: Path, source: str, target: str) -> None:
+        """Raise UserError unless the data folder's dictionaries are the model's.
+
+        Its output has one row for each target entry, and where its own dictionaries are found, they agree.
+        """
+        for path in (data_bin / f"dict.{source}.txt", data_bin / f"dict.{target}.txt"):
+            if not path.is_file():
+                raise UserError(f"{path}: no such dictionary; build the corpus again with --fresh")
         entries, rows = len(Dictionary.load(str(path))), _output_rows(self._state["model"])
         if entries != rows:
             raise UserError(
                 f"{self.path} was trained with {rows} dictionary entries, but {path} has {entries}; "
                 "evaluate it on the corpus that it was trained on"
             )
+        check_dictionaries(self.path, self._config, data_bin, (source, target))
 
 
 def teacher_card(checkpoints: str) -> Model:
@@ -148,13 +162,29 @@ def _recipe(config: DictConfig) -> dict[str, Any]:
     recipe = {f"dataset.{key}": config.dataset.get(key) for key in _DATASET}
     recipe |= {f"common.{key}": config.common.get(key) for key in _COMMON}
     for group in _GROUPS:
-        settings = config[group]
+        settings = config.get(group) or {}
         if isinstance(settings, Namespace):
-            # A model named by --arch is kept with every other flag of the command line; one named in YAML is not.
-            # Both say the same in fairseq's own structure for Transformers.
-            settings = OmegaConf.structured(TransformerConfig.from_namespace(settings))
-        recipe |= dict(_flat(OmegaConf.to_container(settings, enum_to_str=True), group))
+            settings = _own_settings(settings, group)
+        if isinstance(settings, DictConfig):
+            settings = OmegaConf.to_container(settings, enum_to_str=True)
+        recipe |= dict(_flat(settings, group))
     return recipe | _distillation(config.criterion)
+
+
+def _own_settings(options: Namespace, group: str) -> Any:
+    """What belongs to one part among the options of a whole command line, with which fairseq keeps some parts.
+
+    A Transformer is given in fairseq's structure for it, where it equals one named in YAML.
+    """
+    kind = _REGISTRIES[group].get(options._name)
+    if kind is None:
+        raise UserError(f"fairseq knows no {group} {options._name!r}; it needs the plugin that defines it")
+    if issubclass(kind, TransformerModelBase):
+        return OmegaConf.structured(TransformerConfig.from_namespace(options))
+    parser = ArgumentParser(add_help=False, conflict_handler="resolve")
+    kind.add_args(parser)
+    own = [action.dest for action in parser._actions if action.dest in options]
+    return {"_name": options._name, **{name: vars(options)[name] for name in own}}
 
 
 def _flat(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:

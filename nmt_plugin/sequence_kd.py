@@ -7,6 +7,7 @@ corpus by any criterion; with `word_kd` both kinds of distillation are combined.
 
 import argparse
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from typing import Any
 from fairseq import tasks
 from tqdm import tqdm
 
+from nmt_plugin.arguments import finite, positive
 from nmt_plugin.beam_search import BeamSearch, Hypothesis
 from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint
 from nmt_plugin.corpora.card import NAME, finished_card, read_card, write_card
@@ -52,14 +54,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--teacher", required=True, help="fairseq checkpoint, or several, A.pt:B.pt (mean probability)")
     parser.add_argument("--corpus", required=True, type=Path, help="folder that python -m nmt_plugin.corpora built")
     parser.add_argument("--output", required=True, type=Path, help="folder of the new corpus")
-    parser.add_argument("--beam", type=_positive, default=Search.beam, help="beam size (default: %(default)s)")
-    parser.add_argument("--lenpen", type=_finite, default=Search.lenpen, help="length penalty (default: %(default)g)")
-    parser.add_argument("--max-len", type=_positive, default=Search.max_len, help="target tokens at most (%(default)s)")
+    parser.add_argument("--beam", type=positive, default=Search.beam, help="beam size (default: %(default)s)")
+    parser.add_argument("--lenpen", type=finite, default=Search.lenpen, help="length penalty (default: %(default)g)")
+    parser.add_argument("--max-len", type=positive, default=Search.max_len, help="target tokens at most (%(default)s)")
     parser.add_argument(
-        "--max-tokens", type=_positive, default=Search.max_tokens, help="source tokens in a batch (%(default)s)"
+        "--max-tokens", type=positive, default=Search.max_tokens, help="source tokens in a batch (%(default)s)"
     )
-    parser.add_argument("--shard-size", type=_positive, default=1000, help="sentences kept at a time (%(default)s)")
-    parser.add_argument("--workers", type=_positive, default=2, help="processes of fairseq-preprocess (%(default)s)")
+    parser.add_argument("--shard-size", type=positive, default=1000, help="sentences kept at a time (%(default)s)")
+    parser.add_argument("--workers", type=positive, default=2, help="processes of fairseq-preprocess (%(default)s)")
     parser.add_argument("--fresh", action="store_true", help="make it again even if it, or a part of it, is there")
     args = parser.parse_args(argv)
     with exit_on_user_error():
@@ -70,6 +72,7 @@ def distil(args: argparse.Namespace) -> None:
     """Make the corpus that `args` asks for, unless it is there."""
     require_fairseq()
     corpus = read_corpus(args.corpus)
+    _refuse_same_place(args.output, corpus)
     search = Search(beam=args.beam, lenpen=args.lenpen, max_len=args.max_len, max_tokens=args.max_tokens)
     teacher = teacher_card(args.teacher)
     request = {
@@ -87,7 +90,7 @@ def distil(args: argparse.Namespace) -> None:
     fitting = beam_search.fitting
     count = math.ceil(len(fitting) / args.shard_size)
     settings = request | {"shard_size": args.shard_size}
-    part = args.output.with_name(f"{args.output.name}.shards")
+    part = Path(f"{os.path.abspath(args.output)}.shards")  # "." has no name to add to
     with kept_shards(part, settings, count, fresh=args.fresh) as shards:
         # Every shard has short and long sentences, so that the time left can be told from the time spent.
         _translate(shards, beam_search, [fitting[number::count] for number in range(count)])
@@ -123,6 +126,13 @@ def choose_targets(hypotheses: dict[int, Hypothesis], references: Sequence[str])
         targets.append(found.pieces if found is not None and kind == TRANSLATION else reference)
         kinds.append(kind)
     return targets, kinds
+
+
+def _refuse_same_place(output: Path, corpus: Corpus) -> None:
+    """`--fresh` replaces the whole of `output`: the corpus that it is made from must not go with it."""
+    ours, theirs = output.resolve(), corpus.folder.resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise UserError(f"--output {output} is, holds or is inside --corpus {corpus.folder}; choose another --output")
 
 
 def _task(teacher: str, corpus: Corpus) -> Any:
@@ -177,20 +187,6 @@ def _write_scores(path: Path, hypotheses: dict[int, Hypothesis], kinds: Sequence
 def _summary(counts: dict[str, int]) -> str:
     kept = [f"{count:,} kept their {kind}" for kind, count in sorted(counts.items()) if kind != TRANSLATION]
     return ", ".join([f"{counts.get(TRANSLATION, 0):,} training targets are translations", *kept])
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{value} is not a finite number")
-    return value
 
 
 if __name__ == "__main__":

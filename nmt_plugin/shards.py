@@ -1,18 +1,20 @@
 """A long job's finished parts: a folder of whole shard files that a killed job finds again."""
 
-import fcntl
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from shared.errors import UserError
 from shared.files import write_text
+from shared.locks import lock_folder
 
 SETTINGS = "settings.json"
+_SHARD = r"shard-\d{5,}-of-\d{5,}\.tsv"
+_HALF = rf"\.(?:{re.escape(SETTINGS)}|{_SHARD})\.\d+\.part"  # what `shared.files` had not renamed when it was killed
 
 
 class Shards:
@@ -40,42 +42,57 @@ class Shards:
 def kept_shards(folder: Path, settings: Mapping[str, Any], count: int, *, fresh: bool) -> Iterator[Shards]:
     """The shards that earlier runs with these settings left in `folder`, or none; removed when the block succeeds.
 
-    Raises UserError where they were made with other settings (`fresh` forgets them), where another process works in
-    the folder, or where it cannot be written.
+    Raises UserError where they were made with other settings (`fresh` forgets them), where the folder holds anything
+    else, where another process works in it, or where it cannot be written.
     """
+    handle = lock_folder(folder, "working in")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}; choose an --output you may write") from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another process is working in {folder}; wait for it to end") from None
         _claim(folder, settings, fresh)
         yield Shards(folder, count)
-        shutil.rmtree(folder)
+        _clear(folder)
+        with suppress(OSError):  # it stays where a user has put something into it meanwhile
+            folder.rmdir()
     finally:
         os.close(handle)
 
 
 def _claim(folder: Path, settings: Mapping[str, Any], fresh: bool) -> None:
     path = folder / SETTINGS
+    known = rf"{_HALF}|{re.escape(SETTINGS)}|{_SHARD}" if path.is_file() else _HALF
+    for entry in sorted(folder.iterdir()):
+        if not entry.is_file() or not re.fullmatch(known, entry.name):
+            raise UserError(f"{folder} holds something else, {entry.name}; choose another --output")
     if fresh:
-        for entry in folder.iterdir():
-            entry.unlink()
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name in {**settings, **found} if settings.get(name) != found.get(name)]
-        if differing:
-            told = ", ".join(
-                f"{name} {_short(found.get(name))} (asked: {_short(settings.get(name))})" for name in differing
-            )
-            raise UserError(f"{folder} holds unfinished work with {told}; ask for the same, or --fresh starts again")
-    elif any(folder.iterdir()):
-        raise UserError(f"{folder} holds something else; choose another --output")
+        _clear(folder)
+    elif path.is_file():
+        _check_same(folder, settings, _read(path))
     write_text(path, json.dumps(dict(settings), indent=1) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged; --fresh starts again")
+    return found
+
+
+def _check_same(folder: Path, settings: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    differing = [name for name in {**settings, **found} if settings.get(name) != found.get(name)]
+    if differing:
+        told = ", ".join(
+            f"{name} {_short(found.get(name))} (asked: {_short(settings.get(name))})" for name in differing
+        )
+        raise UserError(f"{folder} holds unfinished work with {told}; ask for the same, or --fresh starts again")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what is ours, the settings last: they tell a later run that the shards are ours."""
+    names = [entry.name for entry in folder.iterdir() if re.fullmatch(f"{_HALF}|{_SHARD}", entry.name)]
+    for name in (*names, SETTINGS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _short(value: object) -> str:

@@ -1,63 +1,65 @@
 """A folder that is either whole or absent: built beside its final name, renamed at the end."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.locks import lock_folder
+
+MARKER = ".nmt_plugin-builds-here"  # what tells our `.part` folder from a user's
 
 
 @contextmanager
 def whole_folder(final: Path) -> Iterator[Path]:
-    """Give the empty folder `final`.part; on success it takes the place of `final`, on failure it is removed.
+    """Give an empty folder in `final`.part; on success it takes the place of `final`, on failure it is removed.
 
-    What an interrupted run left in it is cleared away. UserError if the parent cannot be written or if another
-    process is building the same folder.
+    What an interrupted run left in `final`.part is cleared away. UserError if that folder is not one of ours, if the
+    parent cannot be written or if another process is building the same folder.
     """
     final = Path(os.path.abspath(final))  # "corpus/.." and "." have a last name too
     part = final.with_name(final.name + ".part")
-    handle = _open_locked(part)
+    new, old = part / "new", part / "old"
+    handle = lock_folder(part, "building")
     try:
-        _clear(part)
-        yield part
-        if final.exists():
-            old = final.with_name(final.name + ".old")
-            shutil.rmtree(old, ignore_errors=True)
-            final.rename(old)
-            part.rename(final)
-            shutil.rmtree(old)
-        else:
-            part.rename(final)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+        _claim(part)
+        try:
+            _put_back(old, final)
+            _clear(part)
+            new.mkdir()
+            yield new
+            if os.path.lexists(final):
+                final.rename(old)
+            new.rename(final)
+        finally:
+            _put_back(old, final)
+            with suppress(OSError):  # what a dying child still writes to is cleared by the next run
+                _clear(part)
+                (part / MARKER).unlink()
+                part.rmdir()
     finally:
         os.close(handle)
 
 
-def _open_locked(part: Path) -> int:
-    try:
-        part.mkdir(parents=True, exist_ok=True)
-        handle = os.open(part, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot write {part}: {error.strerror}; choose an --output you may write") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        ours = os.path.samestat(os.fstat(handle), part.stat())  # else: renamed by its builder in between
-    except OSError:
-        ours = False
-    if not ours:
-        os.close(handle)
-        raise UserError(f"another process is building {part}; wait for it to end")
-    return handle
+def _claim(part: Path) -> None:
+    if not (part / MARKER).is_file():
+        if any(part.iterdir()):
+            raise UserError(f"{part} is in the way and was not left by a build; move it, or choose another --output")
+        (part / MARKER).touch()
 
 
-def _clear(folder: Path) -> None:
-    for entry in folder.iterdir():
+def _put_back(old: Path, final: Path) -> None:
+    """A run that ended between its two renames left no `final`, but the old one whole."""
+    if os.path.lexists(old) and not os.path.lexists(final):
+        old.rename(final)
+
+
+def _clear(part: Path) -> None:
+    """Remove all but the marker, so that a kill leaves no folder that we do not know for ours."""
+    for entry in part.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
-        else:
+        elif entry.name != MARKER:
             entry.unlink()

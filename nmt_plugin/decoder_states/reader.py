@@ -5,13 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from fairseq import checkpoint_utils, tasks, utils
-from fairseq.data import Dictionary
+from fairseq import checkpoint_utils, tasks
 from fairseq.models import BaseFairseqModel
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
+from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, read_checkpoint
 from nmt_plugin.corpora.corpus import Corpus
 from nmt_plugin.decoder_states.sentences import Sentences, choose_sentences
 from nmt_plugin.records import TrainedModel
@@ -142,19 +141,10 @@ def _check_languages(path: Path, config: DictConfig, corpus: Corpus) -> None:
 
 
 def _check_dictionaries(path: Path, config: DictConfig, corpus: Corpus) -> None:
-    """A model's own dictionaries lie beside it (released models) or in its data folder; the corpus' must equal them."""
-    places = [path.parent, *map(Path, utils.split_paths(str(config.task.data)))]
-    for language in (corpus.source_language, corpus.target_language):
-        name = f"dict.{language}.txt"
-        found = next((place / name for place in places if (place / name).is_file()), None)
-        if found is None:
-            raise UserError(
-                f"{path}: its {name} is neither beside it nor in its data folder {config.task.data}; "
-                "copy it beside the checkpoint"
-            )
-        theirs, ours = (Dictionary.load(str(file)).symbols for file in (found, corpus.data_bin / name))
-        if theirs != ours:
-            raise UserError(
-                f"{path} was trained with another {name} than {corpus.folder} has ({len(theirs)} entries and "
-                f"{len(ours)}); measure it on the corpus that it was trained on"
-            )
+    """States of a class are compared by its entry, so an unknown dictionary will not do."""
+    unknown = check_dictionaries(path, config, corpus.data_bin, (corpus.source_language, corpus.target_language))
+    if unknown:
+        raise UserError(
+            f"{path}: its {unknown[0]} is neither beside it nor in its data folder {config.task.data}; "
+            "copy it beside the checkpoint"
+        )

@@ -1,12 +1,12 @@
 """What the measurements of decoder states share: their splits, their data's record, and an output of their own."""
 
-import argparse
 import logging
 from pathlib import Path
 
 import torch
 
 from nmt_plugin.corpora.corpus import Corpus
+from nmt_plugin.outputs import writable_folder
 from shared.errors import UserError
 from shared.results import FILE_NAME, Data, read_result
 
@@ -21,11 +21,7 @@ def quiet_libraries() -> None:
 
 def check_output(output: Path, kind: str) -> None:
     """Raise UserError where `output` cannot be written, or holds a record of another kind (a model's scores)."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror}); choose another --output") from None
-    record = output / FILE_NAME
+    record = writable_folder(output) / FILE_NAME
     if record.exists() and (found := read_result(record).kind) != kind:
         raise UserError(f"{record} is a record of kind {found}; choose another --output")
 
@@ -38,11 +34,3 @@ def data_record(corpus: Corpus) -> Data:
 def device_name(device: torch.device) -> str:
     """The GPU's own name, or the CPU with its number of threads."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
-
-
-def positive(text: str) -> int:
-    """A whole number above 0, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value

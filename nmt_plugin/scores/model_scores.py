@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from nmt_plugin.corpora.card import read_card
 from nmt_plugin.corpora.corpus import Corpus, read_corpus
 from nmt_plugin.outputs import writable_folder
 from nmt_plugin.records import TrainedModel
@@ -14,7 +15,8 @@ from nmt_plugin.scores.scoring import Scoring, score, score_line
 from nmt_plugin.scores.segments import Segments, corpus_references
 from shared.errors import UserError
 from shared.files import sha256, write_text
-from shared.results import FILE_NAME, Data, Metric, Model, Result, RunClock, finite, read_result, write_result
+from shared.provenance import Provenance, RunClock
+from shared.results import FILE_NAME, Data, Metric, Model, Result, finite, read_result, write_result
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,15 @@ def score_model(request: Request) -> Result:
         average_checkpoints(sources, output / f"checkpoint_avg{request.average}.pt")
         notes.append(f"avg{request.average}: mean of {', '.join(path.name for path in sources)}")
     models = {name: TrainedModel(path) for name, path in checkpoints.items()}  # refuses foreign files at once
-    next(iter(models.values())).check_dictionary(corpus.data_bin, corpus.target_language)
-    teacher = next(iter(models.values())).teacher()
+    model = next(iter(models.values()))
+    _check_dictionary_files(corpus)
+    model.check_dictionaries(corpus.data_bin, corpus.source_language, corpus.target_language)
+    card, teacher = model.card(), model.teacher()  # what they refuse is refused before the translation
     digests = {name: sha256(path) for name, path in checkpoints.items()}
-    updates = [f"{name}: {model.num_updates} updates, sha256 {digests[name]}" for name, model in models.items()]
+    updates = [f"{name}: {_updates(model)}, sha256 {digests[name]}" for name, model in models.items()]
     metrics = _score_all(checkpoints, digests, corpus, references, request)
-    result = _result(request, corpus, next(iter(models.values())), teacher, metrics, [*updates, *notes], clock)
+    provenance = clock.provenance(_device(), extra_seconds=model.training_seconds)
+    result = _result(request, corpus, card, teacher, metrics, [*updates, *notes], provenance)
     path = write_result(output, result)
     for key, metric in metrics.items():
         print(score_line(key, metric))
@@ -116,20 +121,19 @@ def _check_not_another_record(request: Request, checkpoints: set[str]) -> None:
 def _result(
     request: Request,
     corpus: Corpus,
-    model: TrainedModel,
+    card: Model,
     teacher: Model | None,
     metrics: dict[str, Metric],
     notes: list[str],
-    clock: RunClock,
+    provenance: Provenance,
 ) -> Result:
     search = request.search
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
     return Result(
         kind="model",
         task="translation",
         name=request.record_name,
         data=Data(name=corpus.name, sizes=corpus.sizes, sha256=corpus.sha256),
-        models=[model.card()],
+        models=[card],
         teacher=teacher,
         metrics=metrics,
         notes=[
@@ -137,8 +141,25 @@ def _result(
             *notes,
             "command, versions, commit and peak memory are the evaluation's; the wall time includes the training",
         ],
-        provenance=clock.provenance(device, extra_seconds=model.training_seconds),
+        provenance=provenance,
     )
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
+
+
+def _updates(model: TrainedModel) -> str:
+    return "updates not recorded" if model.num_updates is None else f"{model.num_updates} updates"
+
+
+def _check_dictionary_files(corpus: Corpus) -> None:
+    """Raise UserError where a dictionary is not the one that the corpus was built with, by its card."""
+    digests = read_card(corpus.folder)["files"]
+    for path in (corpus.dictionary(corpus.source_language), corpus.dictionary(corpus.target_language)):
+        digest = digests.get(path.relative_to(corpus.folder).as_posix())
+        if digest is not None and (not path.is_file() or sha256(path) != digest):
+            raise UserError(f"{path} is missing or changed since the corpus was built; build it again with --fresh")
 
 
 def _score_all(

@@ -1,7 +1,6 @@
 """Writing a teacher cache so that a killed run goes on where it was, and a whole one gets its name at the end."""
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
@@ -27,6 +26,7 @@ from nmt_plugin.teachers.store import (
 from nmt_plugin.teachers.store import MANIFEST as MANIFEST_NAME
 from shared.errors import UserError
 from shared.files import write_text
+from shared.locks import lock_folder
 
 _REQUEST = "request.json"
 
@@ -43,7 +43,7 @@ class Writer:
         _refuse_other(final)
         self._final, self._manifest = final, manifest
         self._part = final.with_name(final.name + ".part")
-        self._lock = _lock(self._part)
+        self._lock = lock_folder(self._part, "writing")
         self._record = token_dtype(manifest.k, manifest.classes, manifest.dtype)
         request = json.dumps(dataclasses.asdict(manifest), indent=1)
         going_on = _text(self._part / _REQUEST) == request
@@ -133,20 +133,6 @@ def _reserve(path: Path, size: int, *, keep: bool) -> None:
             raise UserError(
                 f"{path}: no room for {size / 1e9:.2f} GB ({error.strerror}); a smaller --topk needs less"
             ) from None
-
-
-def _lock(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}; choose an --output you may write") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise UserError(f"another process is writing {folder}; wait for it to end") from None
-    return handle
 
 
 def _text(path: Path) -> str | None:

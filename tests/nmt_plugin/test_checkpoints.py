@@ -1,12 +1,16 @@
 """Reading checkpoints: what is refused, and that nothing in them runs."""
 
 import os
+import subprocess
+import sys
+from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 from fairseq.data import Dictionary
 
 from nmt_plugin.checkpoints import check_same_dictionary, read_checkpoint
@@ -59,6 +63,97 @@ def test_a_missing_file_and_a_foreign_state_are_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.pt")
     with pytest.raises(UserError, match="not a fairseq checkpoint"):
         read_checkpoint(str(tmp_path / "other.pt"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"args": Namespace(lr=0.1, arch="resnet50")},
+        {"args": Namespace(lr=0.1, arch="resnet50", criterion="none")},
+        {"args": ["--arch", "transformer"]},
+        {"cfg": {"lr": 0.1}},
+        {"cfg": "lr: 0.1"},
+        {"cfg": {"task": {"_name": "x"}, "model": {"_name": "x"}, "criterion": {}, "common": {}}},
+    ],
+)
+def test_a_checkpoint_of_another_program_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    torch.save({"model": {}, **settings}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match=r"other\.pt: not a fairseq checkpoint"):
+        read_checkpoint(str(tmp_path / "other.pt"))
+
+
+@pytest.mark.parametrize("entry", ["optimizer_history", "extra_state"])
+def test_a_checkpoint_stripped_of_what_fairseq_needs_is_refused(
+    tiny: ModuleType, teacher: Path, data: Path, entry: str
+) -> None:
+    state = torch.load(teacher, weights_only=True)
+    del state[entry]
+    torch.save(state, teacher)
+    with pytest.raises(KeyError):
+        load_checkpoint_to_cpu(str(teacher))
+    with pytest.raises(UserError, match=rf"teacher\.pt: it has no `{entry}`"):
+        LiveTeacher(str(teacher), tiny.task())
+
+
+def test_layers_that_run_code_are_refused_and_run_nothing(
+    tiny: ModuleType, teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    """fairseq's fconv gives its layers to `eval`; so does fairseq's own reading, from either form."""
+    code = f"__import__('pathlib').Path({str(tmp_path / 'ran')!r}).write_text('x') and [(16, 3)]"
+    state = torch.load(teacher, weights_only=True)
+    state["cfg"]["model"] = Namespace(_name="fconv", arch="fconv", encoder_layers=code, decoder_layers="[(16, 3)]")
+    torch.save(state, teacher)
+    with pytest.raises(UserError, match=r"teacher\.pt: cfg\.model\.encoder_layers is .*run as Python"):
+        LiveTeacher(str(teacher), tiny.task())
+    hidden = state["cfg"]["model"]
+    state["cfg"]["model"] = tiny.arguments()
+    torch.save({**state, "args": hidden}, teacher)
+    with pytest.raises(UserError, match=r"args\.encoder_layers"):
+        read_checkpoint(str(teacher))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("[(512, 10, 5)] + [(512, 3, 2)] * 4", True),
+        ("(0.9, 0.98)", True),
+        ('{"beam": 5, "lenpen": -1.0}', True),
+        ("True", True),
+        ("data/my runs (1)/data-bin", True),
+        ("runs/a__b/checkpoint_last.pt", True),
+        ("", True),
+        ("print()", False),
+        (" \t[print()]", False),
+        (b"print()", False),
+        ("[0 for x.__class_getitem__ in [y]]", False),  # binds a name without any call
+        ("x['code']", False),
+        ("f'{x}'", False),
+        ("lambda: 0", False),
+        ("${common.user_dir}", False),
+    ],
+)
+def test_only_strings_that_do_something_are_refused(teacher: Path, text: str | bytes, read: bool) -> None:
+    state = torch.load(teacher, weights_only=True)
+    state["cfg"]["task"]["settings"] = [{"inner": text}]
+    torch.save(state, teacher)
+    if read:
+        assert read_checkpoint(str(teacher))["cfg"] == state["cfg"]
+    else:
+        with pytest.raises(UserError, match=r"settings\.inner is .*run as Python|not a checkpoint that can be read"):
+            read_checkpoint(str(teacher))
+
+
+@pytest.mark.parametrize(("given", "forced"), [({}, True), ({"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "0"}, False)])
+def test_fairseqs_own_reading_is_restricted(given: dict[str, str], forced: bool, tmp_path: Path) -> None:
+    """By the plugin alone, also for a caller that asks torch for the opposite; whoever set it otherwise is obeyed."""
+    torch.save(Hostile(tmp_path / "ran"), tmp_path / "hostile.pt")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TORCH_FORCE")} | given
+    code = "import sys, nmt_plugin, torch; torch.load(sys.argv[1], **{'weights_only': False})"
+    command = [sys.executable, "-c", code, str(tmp_path / "hostile.pt")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == forced == ("weights_only" in done.stderr.lower())
+    assert (tmp_path / "ran").exists() != forced
 
 
 def test_dictionaries_must_agree_entry_by_entry(tiny: ModuleType) -> None:

@@ -177,3 +177,26 @@ def test_a_scored_folder_stands_for_its_hypotheses(files: dict[str, Path], tmp_p
         read_system(folder, "last", read_segments(files["alike"]))
     with pytest.raises(UserError, match="no such result"):
         read_system(tmp_path, "last", read_segments(files["ref"]))
+
+
+def test_only_a_comparison_is_replaced(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = scored_folder(tmp_path / "run", files["ref"], files["bad"])
+
+    def compared(output: Path, samples: str) -> None:
+        main([
+            *("--baseline", str(files["good"]), "--systems", str(files["bad"]), "--references", str(files["ref"])),
+            *("--samples", samples, "--output", str(output)),
+        ])  # fmt: skip
+
+    for kept in (folder / "result.json", files["bad"]):
+        before = kept.read_bytes()
+        with pytest.raises(SystemExit) as stopped:
+            compared(kept, "20")
+        assert stopped.value.code == 2
+        assert f"error: --output {kept} is no comparison, which alone may be replaced" in capsys.readouterr().err
+        assert kept.read_bytes() == before
+    for samples in ("20", "30"):
+        compared(tmp_path / "c.json", samples)
+    assert json.loads((tmp_path / "c.json").read_text())["samples"] == 30

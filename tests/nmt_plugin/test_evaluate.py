@@ -1,13 +1,16 @@
 """Scores, the reading of fairseq-generate's output, and what is refused."""
 
+import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from nmt_plugin.corpora.corpus import Corpus
 from nmt_plugin.evaluate import main
+from nmt_plugin.scores import model_scores
 from nmt_plugin.scores.generation import Search, read_hypotheses
-from nmt_plugin.scores.model_scores import Request, default_output, find_checkpoints
+from nmt_plugin.scores.model_scores import Request, default_output, find_checkpoints, score_model
 from nmt_plugin.scores.scoring import Scoring, score
 from shared.errors import UserError
 from shared.files import sha256
@@ -120,6 +123,48 @@ def test_scores_of_one_file_or_another_split_go_to_a_folder_of_their_own(tmp_pat
     (tmp_path / "checkpoint_best.pt").touch()
     assert default_output(tmp_path / "checkpoint_best.pt", "test") == tmp_path / "scores-checkpoint_best-test"
     assert default_output(tmp_path, "test", Scoring(lowercase=True)) == tmp_path / "scores-test-lowercase"
+
+
+@pytest.fixture
+def corpus(data: Path, tmp_path: Path) -> Path:
+    """A corpus of one sentence with the tiny task's dictionaries, as far as scoring reads it before it translates."""
+    (tmp_path / "raw").mkdir()
+    for language in ("en", "de"):
+        (tmp_path / "raw" / f"test.{language}").write_text("w1 w2\n", encoding="utf-8")
+    files = [*(tmp_path / "raw").iterdir(), *data.glob("dict.*.txt")]
+    card = {
+        "request": {},
+        "source_language": "en",
+        "target_language": "de",
+        "splits": {"test": {"pairs": 1}},
+        "files": {path.relative_to(tmp_path).as_posix(): sha256(path) for path in files},
+    }
+    (tmp_path / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return tmp_path
+
+
+def test_what_cannot_be_recorded_is_refused_before_the_translation(
+    tiny: ModuleType, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TranslatedError(Exception):
+        """Raised in place of a translation."""
+
+    def translate(*_: object) -> None:
+        raise TranslatedError
+
+    monkeypatch.setattr(model_scores, "translate", translate)
+    checkpoint, data = corpus / "t.pt", corpus / "data-bin"
+    request = Request(checkpoint, corpus, "test", Search(), Scoring(), output=corpus / "scores")
+    tiny.save_checkpoint(checkpoint, tiny.model(tiny.task()), {"_name": "ctc"}, data)
+    with pytest.raises(UserError, match="criterion 'ctc'"):
+        score_model(request)
+    tiny.save_checkpoint(checkpoint, tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
+    with pytest.raises(TranslatedError):
+        score_model(request)
+    lines = (data / "dict.en.txt").read_text().splitlines(keepends=True)
+    (data / "dict.en.txt").write_text("".join(reversed(lines)))
+    with pytest.raises(UserError, match=r"dict\.en\.txt is missing or changed since the corpus was built"):
+        score_model(request)
 
 
 def test_records_of_two_runs_have_two_names(tmp_path: Path) -> None:

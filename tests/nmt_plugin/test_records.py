@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -109,10 +110,61 @@ def test_tied_weights_count_once_also_as_copies(tiny: ModuleType, data: Path, tm
 
 def test_a_model_of_another_dictionary_is_not_evaluated(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
     checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
-    TrainedModel(checkpoint).check_dictionary(data, "de")
+    TrainedModel(checkpoint).check_dictionaries(data, "en", "de")
     tiny.dictionary(33).save(str(data / "dict.de.txt"))
     with pytest.raises(UserError, match=r"trained with 20 dictionary entries, but .* has 33"):
-        TrainedModel(checkpoint).check_dictionary(data, "de")
+        TrainedModel(checkpoint).check_dictionaries(data, "en", "de")
+
+
+def test_a_dictionary_of_equal_size_but_other_entries_is_refused(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    """Where the model's own are found: beside it, or in its data folder; else only their size is known."""
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
+    other = tmp_path / "other"
+    shutil.copytree(data, other)
+    entries = (other / "dict.en.txt").read_text().splitlines(keepends=True)
+    (other / "dict.en.txt").write_text("".join(reversed(entries)))
+    trained = TrainedModel(checkpoint)
+    with pytest.raises(UserError, match=r"another dict\.en\.txt than .*other has \(20 entries and 20\)"):
+        trained.check_dictionaries(other, "en", "de")
+    data.rename(tmp_path / "gone")
+    trained.check_dictionaries(other, "en", "de")
+    shutil.copy(tmp_path / "gone" / "dict.en.txt", tmp_path)
+    with pytest.raises(UserError, match=r"another dict\.en\.txt"):
+        trained.check_dictionaries(other, "en", "de")
+
+
+def test_an_old_checkpoint_need_not_say_its_updates(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    path = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
+    state = torch.load(path, weights_only=True)
+    history = [{"best_loss": 1.0}]
+    for extra, updates in (({"epoch": 2}, None), ({"num_updates": 40}, 40)):
+        kept = {name: state[name] for name in ("cfg", "model")}
+        torch.save({**kept, "optimizer_history": history, "extra_state": extra}, path)
+        trained = TrainedModel(path)
+        assert (trained.num_updates, trained.training_seconds) == (updates, 0.0)
+
+
+def test_a_model_that_is_no_transformer_has_its_own_settings(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    """Of all that a command line said, and so for an optimizer of fairseq's old kind."""
+    path = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
+    state = torch.load(path, weights_only=True)
+    said = {"save_dir": "runs/x", "encoder_layers": 2, "encoder_hidden_size": 16, "adamax_betas": "(0.9, 0.99)"}
+    state["cfg"]["model"] = Namespace(_name="lstm", arch="lstm", **said)
+    state["cfg"]["optimizer"] = Namespace(_name="adamax", **said)
+    torch.save(state, path)
+    card = TrainedModel(path).card()
+    assert card.arch == "lstm"
+    own = {key: value for key, value in card.recipe.items() if key.startswith(("model", "optimizer"))}
+    assert own == {
+        "model.encoder_layers": 2,
+        "model.encoder_hidden_size": 16,
+        "optimizer": "adamax",
+        "optimizer.adamax_betas": "(0.9, 0.99)",
+    }
+    state["cfg"]["model"]._name = "of a plugin"
+    torch.save(state, path)
+    with pytest.raises(UserError, match="no model 'of a plugin'"):
+        TrainedModel(path).card()
 
 
 @pytest.fixture

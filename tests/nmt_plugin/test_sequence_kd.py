@@ -1,6 +1,7 @@
 """Sequence-level distillation: which target a pair gets, shards that survive a kill, and what is refused."""
 
 import fcntl
+import json
 import os
 from pathlib import Path
 from types import ModuleType
@@ -89,6 +90,51 @@ def test_a_folder_of_something_else_or_of_a_running_job_is_refused(tmp_path: Pat
     os.close(handle)
 
 
+@pytest.mark.parametrize("name", ["notes", "data/file", "shard-00001-of-00001.tsv"])
+def test_fresh_removes_no_file_of_the_user(tmp_path: Path, name: str) -> None:
+    """A file, a folder, and shards of someone else: without our settings beside them."""
+    path = tmp_path / "corpus.shards" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("precious")
+    told = rf"corpus\.shards holds something else, {name.partition('/')[0]}; choose another --output"
+    with pytest.raises(UserError, match=told), kept_shards(tmp_path / "corpus.shards", SETTINGS, 1, fresh=True):
+        pass
+    assert path.read_text() == "precious"
+
+
+def test_a_file_beside_the_shards_is_refused_before_and_stays_after(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus.shards"
+    interrupted_after(folder, {0: ["x"]}, count=1)
+    (folder / "below").mkdir()
+    with pytest.raises(UserError, match="something else, below"), kept_shards(folder, SETTINGS, 1, fresh=True):
+        pass
+    assert (folder / "shard-00001-of-00001.tsv").read_text() == "x\n"
+    (folder / "below").rmdir()
+    with kept_shards(folder, SETTINGS, 1, fresh=False):
+        (folder / "notes").write_text("precious")
+    assert [path.name for path in folder.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize("text", ['{"beam": 5', "[5]", "\udcff"])
+def test_damaged_settings_are_refused_and_fresh_starts_again(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "corpus.shards"
+    interrupted_after(folder, {0: ["x"]}, count=1)
+    (folder / "settings.json").write_bytes(text.encode(errors="surrogateescape"))
+    (folder / ".shard-00001-of-00001.tsv.77.part").touch()  # killed while it wrote
+    with pytest.raises(UserError, match=r"settings\.json is damaged; --fresh starts again"):
+        kept_shards(folder, SETTINGS, 1, fresh=False).__enter__()
+    with kept_shards(folder, SETTINGS, 1, fresh=True) as shards:
+        assert shards.missing() == [0]
+    assert not folder.exists()
+
+
+def test_a_job_killed_before_it_had_settings_starts_again(tmp_path: Path) -> None:
+    (tmp_path / ".settings.json.77.part").touch()
+    with kept_shards(tmp_path, SETTINGS, 1, fresh=False) as shards:
+        assert shards.missing() == [0]
+    assert not tmp_path.exists()
+
+
 def test_the_best_hypothesis_is_the_most_probable_of_all(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
     """With a beam as wide as the dictionary and two tokens at most, the search is exhaustive."""
     task = _task_with_train(tiny, data)
@@ -134,6 +180,22 @@ def test_a_corpus_that_is_none_ends_in_one_line(tmp_path: Path, capsys: pytest.C
     assert stopped.value.code == 2
     assert "no such folder; build it with python -m nmt_plugin.corpora" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", ["corpus", "link", "corpus/raw/new", "."])
+def test_the_corpus_that_it_is_made_from_is_not_replaced(
+    tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (tmp_path / "link").symlink_to(corpus)
+    card = {"request": {}, "files": {}, "source_language": "en", "target_language": "de", "splits": {}}
+    (corpus / "card.json").write_text(json.dumps(card))
+    with pytest.raises(SystemExit) as stopped:
+        main(["--teacher", "t", "--corpus", str(corpus), "--output", str(tmp_path / output), "--fresh"])
+    assert stopped.value.code == 2
+    assert "is, holds or is inside --corpus" in capsys.readouterr().err
+    assert json.loads((corpus / "card.json").read_text()) == card
 
 
 def _task_with_train(tiny: ModuleType, data: Path, lengths: tuple[int, ...] = (3, 4)) -> object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.arguments import positive as count
 from nmt_plugin.corpora import pieces
 from nmt_plugin.corpora.build import STEPS, Vocabulary, write_corpus
 from nmt_plugin.corpora.card import finished_card, write_card
@@ -79,11 +80,6 @@ def reasons(dropped: Mapping[str, int]) -> str:
 def digest_of(digests: Iterable[str]) -> str:
     """One SHA-256 over others, in their order."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def count(text: str) -> int:
-    """An option's value above 0."""
-    return int(_above(int(text), 0))
 
 
 def seed(text: str) -> int:
