@@ -30,12 +30,20 @@ _COMMON = ("fp16", "bf16")
 
 
 class TrainedModel:
-    """A fairseq checkpoint, read once. Raises UserError for what is not one."""
+    """A fairseq checkpoint, read once. Raises UserError for what is not one.
 
-    def __init__(self, path: Path) -> None:
+    `teacher` says where a student's teacher (checkpoints or cache) is now, if not where the training found it.
+    """
+
+    def __init__(self, path: Path, teacher: str | None = None) -> None:
         self.path = path
         self._state = read_checkpoint(str(path))
         self._config = checkpoint_config(self._state)
+        if teacher is not None:
+            criterion = self._config.criterion
+            if criterion._name != "word_kd":
+                raise UserError(f"{path} was trained on hard labels and has no teacher; leave --teacher out")
+            criterion["teacher_cache" if criterion.get("teacher_cache") else "teacher"] = teacher
 
     @property
     def num_updates(self) -> int | None:
@@ -57,6 +65,10 @@ class TrainedModel:
         """The model in the terms of `result.json`."""
         criterion = self._config.criterion
         distilled = criterion._name == "word_kd"
+        try:
+            recipe = _recipe(self._config)
+        except UserError as error:  # the cache that it was distilled from is not there
+            raise self._unknown_teacher(error) from None
         return Model(
             role="student" if distilled else "teacher",
             arch=self._config.model._name,
@@ -66,7 +78,7 @@ class TrainedModel:
             alpha=_alpha(criterion, self._state["model"]),
             temperature=criterion.temperature if distilled else None,
             kd_weight=criterion.kd_weight if distilled else None,
-            recipe=_recipe(self._config),
+            recipe=recipe,
         )
 
     def teacher(self) -> Model | None:
@@ -82,7 +94,12 @@ class TrainedModel:
                 return _manifest(criterion).teacher
             return teacher_card(criterion.teacher)
         except UserError as error:
-            raise UserError(f"the record of {self.path} cannot name its teacher: {error}") from None
+            raise self._unknown_teacher(error) from None
+
+    def _unknown_teacher(self, error: UserError) -> UserError:
+        return UserError(
+            f"the record of {self.path} cannot name its teacher: {error} (evaluate's --teacher says where it is now)"
+        )
 
     def check_dictionaries(self, data_bin: Path, source: str, target: str) -> None:
         """Raise UserError unless the data folder's dictionaries are the model's.

@@ -21,7 +21,11 @@ from shared.results import FILE_NAME, Data, Metric, Model, Result, finite, read_
 
 @dataclass(frozen=True)
 class Request:
-    """What to score, and how. `average` is the number of checkpoints whose mean is scored too, None for no mean."""
+    """What to score, and how.
+
+    `average` is the number of checkpoints whose mean is scored too, None for no mean; `teacher` says where a student's
+    teacher is now.
+    """
 
     model: Path
     corpus: Path
@@ -31,6 +35,7 @@ class Request:
     average: int | None = None
     output: Path | None = None
     name: str | None = None
+    teacher: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -59,7 +64,8 @@ def score_model(request: Request) -> Result:
         checkpoints[f"avg{request.average}"] = output / f"checkpoint_avg{request.average}.pt"
         average_checkpoints(sources, output / f"checkpoint_avg{request.average}.pt")
         notes.append(f"avg{request.average}: mean of {', '.join(path.name for path in sources)}")
-    models = {name: TrainedModel(path) for name, path in checkpoints.items()}  # refuses foreign files at once
+    # Foreign files are refused at once.
+    models = {name: TrainedModel(path, request.teacher) for name, path in checkpoints.items()}
     model = next(iter(models.values()))
     _check_dictionary_files(corpus)
     model.check_dictionaries(corpus.data_bin, corpus.source_language, corpus.target_language)

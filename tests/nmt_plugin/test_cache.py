@@ -204,9 +204,9 @@ def test_a_sentence_longer_than_a_batch_has_one_of_its_own(make_cache: MakeCache
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--topk", "0"), "argument --topk: 0 is not a number above 0"),
-        (("--topk", "some"), "argument --topk: some is not a number above 0"),
-        (("--max-tokens", "-1"), "argument --max-tokens: -1 is not a number above 0"),
+        (("--topk", "0"), "argument --topk: 0 is neither a number above 0 nor `all`"),
+        (("--topk", "some"), "argument --topk: some is neither a number above 0 nor `all`"),
+        (("--max-tokens", "-1"), "argument --max-tokens: -1 is not above 0"),
         (("--split", "train", "dev"), "holds no split dev"),
         (("--data", "no/such"), "no/such: not a data folder"),
         (("--teacher", "none.pt"), "none.pt: no such checkpoint"),

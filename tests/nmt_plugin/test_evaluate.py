@@ -187,7 +187,7 @@ def test_records_of_two_runs_have_two_names(tmp_path: Path) -> None:
         (("--lenpen", "nan"), "not a finite number"),
         (("--average", "1"), "give 2 or more"),
         (("--hypotheses", "h"), "not allowed with argument --model"),
-        (("--references", "r"), "not against a file"),
+        (("--references", "r"), "--references is for --hypotheses"),
         (("--tokenize", "words"), "invalid choice: 'words'"),
     ],
 )

@@ -47,6 +47,18 @@ def test_card_of_a_teacher(
     assert trained.training_seconds == 34.5
 
 
+def test_a_teacher_that_has_moved_is_named(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    hard = {"_name": "smoothed_cross_entropy", "label_smoothing": 0.1}
+    moved = tiny.save_checkpoint(tmp_path / "moved.pt", tiny.model(tiny.task(), seed=3), hard, data)
+    soft = {"_name": "word_kd", "teacher": "gone.pt", "temperature": 1.0, "kd_weight": 1.0, "label_smoothing": 0.0}
+    student = tiny.save_checkpoint(tmp_path / "s.pt", tiny.model(tiny.task()), soft, data)
+    with pytest.raises(UserError, match=r"gone\.pt: no such checkpoint.*evaluate's --teacher says where it is now"):
+        TrainedModel(student).teacher()
+    assert TrainedModel(student, str(moved)).teacher() == TrainedModel(moved).card()
+    with pytest.raises(UserError, match="was trained on hard labels and has no teacher"):
+        TrainedModel(moved, str(moved))
+
+
 @pytest.mark.parametrize(("weight", "alpha"), [(1.0, None), (0.9, 0.1)])
 def test_card_of_a_student(tiny: ModuleType, data: Path, tmp_path: Path, weight: float, alpha: float | None) -> None:
     """At weight 1 no hard label is used, so no alpha is claimed."""
