@@ -41,7 +41,11 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(output: Path) -> None:
     command = ["bash", "scripts/demo.sh", "--quick", "--output", str(output)]
-    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A test run that was itself started in the background ignores SIGINT, and hands that on.
+    demo = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     done = output / "state" / "done"
     deadline = time.monotonic() + 200
     while not (done.is_file() and "vision/teacher-a0" in done.read_text()) and time.monotonic() < deadline:

@@ -43,7 +43,11 @@ def student_settings(results: list[Result]) -> set[tuple[float | None, float | N
 def test_paper_is_interrupted_then_makes_the_whole_table(run: Command, text: Path, tmp_path: Path) -> None:
     output = tmp_path / "table"
     command = preset("paper", text, output, "--temperatures", "64")
-    job = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A test run that was itself started in the background ignores SIGINT, and hands that on.
+    job = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     done = output / "state" / "done"
     deadline = time.monotonic() + 150
     while not (done.is_file() and "teacher" in done.read_text()) and time.monotonic() < deadline:
