@@ -18,9 +18,10 @@ from tqdm import tqdm
 from nmt_plugin.arguments import positive
 from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, dictionary_digest, read_checkpoint
 from nmt_plugin.data_folder import check_data_folder
+from nmt_plugin.outputs import writable_folder
 from nmt_plugin.records import teacher_card
 from nmt_plugin.teachers.batch import row_statistics
-from nmt_plugin.teachers.checksums import data_digests, sample_checksums
+from nmt_plugin.teachers.checksums import data_digests, one_data_folder, sample_checksums
 from nmt_plugin.teachers.live import DTYPES, LiveTeacher
 from nmt_plugin.teachers.store import MANIFEST, STORED, Manifest, Store, read_manifest, token_dtype
 from nmt_plugin.teachers.writer import Writer
@@ -67,6 +68,7 @@ def cache(args: argparse.Namespace) -> None:
     for split in args.split:
         if not data_digests(args.data, split):
             raise UserError(f"{args.data}: holds no split {split}; fairseq-preprocess names them train, valid, test")
+    writable_folder(args.output)
     teacher = LiveTeacher(args.teacher, task, args.teacher_dtype)
     device = torch.device("cuda" if torch.cuda.is_available() and not args.cpu else "cpu")
     max_tokens = args.max_tokens or (8000 if device.type == "cuda" else 1000)
@@ -77,7 +79,7 @@ def cache(args: argparse.Namespace) -> None:
     for split in args.split:
         task.load_dataset(split)
         dataset = task.dataset(split)
-        lengths = [len(dataset[index]["target"]) for index in range(len(dataset))]
+        lengths = dataset.tgt_sizes.tolist()
         manifest = Manifest(
             split=split,
             k=args.topk or classes,
@@ -96,13 +98,14 @@ def cache(args: argparse.Namespace) -> None:
         if _is_there(args.output / split, manifest, fresh=args.fresh):
             print(f"{args.output / split} is already there; --fresh makes it again")
             continue
-        with Writer(args.output / split, manifest, lengths) as writer:
+        with Writer(args.output / split, manifest, lengths, fresh=args.fresh) as writer:
             _write(writer, manifest, task, teacher, max_tokens, device)
         print(_summary(Store(args.output / split)))
 
 
 def _task(args: argparse.Namespace) -> Any:
     """The first teacher's task on the student's data."""
+    one_data_folder(args.data)
     check_data_folder(args.data)
     config = checkpoint_config(read_checkpoint(checkpoint_paths(args.teacher)[0]))
     config.task.data = args.data
@@ -110,7 +113,7 @@ def _task(args: argparse.Namespace) -> Any:
         if given is not None:
             config.task[language] = given
         name = config.task.get(language)
-        if name and not (Path(utils.split_paths(args.data)[0]) / f"dict.{name}.txt").is_file():
+        if name and not (Path(args.data) / f"dict.{name}.txt").is_file():
             raise UserError(f"{args.data}: holds no dict.{name}.txt, and the teacher's {language} is {name!r}")
     return tasks.setup_task(config.task)
 

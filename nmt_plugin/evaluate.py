@@ -34,7 +34,7 @@ def evaluate(args: argparse.Namespace) -> None:
     search = {"beam": args.beam, "lenpen": args.lenpen, "max_len": args.max_len, "max_tokens": args.max_tokens}
     given = {name: value for name, value in search.items() if value is not None}
     if args.model is None:
-        _refuse_with_hypotheses([*given, *(name for name in ("average", "teacher") if getattr(args, name) is not None)])
+        _refuse_with_hypotheses([*given, *(["average"] if args.average is not None else [])])
         hypotheses = read_segments(args.hypotheses)
         if (args.references is None) == (args.corpus is None):
             raise UserError("--hypotheses needs either --references FILE or --corpus DIR (and --subset) to compare to")
@@ -58,7 +58,6 @@ def evaluate(args: argparse.Namespace) -> None:
         average=args.average,
         output=args.output,
         name=args.name,
-        teacher=args.teacher,
     )
     score_model(request)
 
@@ -98,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder of hypotheses and record (default: a run's own for its usual test scores, else one beside them)",
     )
-    parser.add_argument("--teacher", help="where a student's teacher (checkpoint or cache) is now, if it has moved")
     parser.add_argument("--name", help="name of the record (default: from its folder)")
     return parser
 

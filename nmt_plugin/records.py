@@ -1,49 +1,29 @@
 """What a fairseq checkpoint says of itself, in the terms of `result.json`."""
 
 import hashlib
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from fairseq.data import Dictionary
-from fairseq.models import ARCH_MODEL_REGISTRY
-from fairseq.models.transformer import TransformerConfig, TransformerModelBase
-from fairseq.optim import OPTIMIZER_REGISTRY
-from fairseq.optim.lr_scheduler import LR_SCHEDULER_REGISTRY
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, checkpoint_paths, read_checkpoint
 from nmt_plugin.fast_path import is_copy
-from nmt_plugin.teachers.store import Manifest, read_manifest
+from nmt_plugin.recipe import recipe
+from nmt_plugin.teachers.identity import Identity, recall
 from shared.errors import UserError
 from shared.files import sha256
 from shared.results import Model
 
-# What must agree between two models that are compared: whole groups of fairseq's configuration, less what only names
-# places. alpha, temperature and the teacher are not among them: they are what is studied.
-_GROUPS = ("optimization", "optimizer", "lr_scheduler", "model")
-_REGISTRIES = {"optimizer": OPTIMIZER_REGISTRY, "lr_scheduler": LR_SCHEDULER_REGISTRY, "model": ARCH_MODEL_REGISTRY}
-_DATASET = ("max_tokens", "batch_size", "required_batch_size_multiple")
-_COMMON = ("fp16", "bf16")
-
 
 class TrainedModel:
-    """A fairseq checkpoint, read once. Raises UserError for what is not one.
+    """A fairseq checkpoint, read once. Raises UserError for what is not one."""
 
-    `teacher` says where a student's teacher (checkpoints or cache) is now, if not where the training found it.
-    """
-
-    def __init__(self, path: Path, teacher: str | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._state = read_checkpoint(str(path))
         self._config = checkpoint_config(self._state)
-        if teacher is not None:
-            criterion = self._config.criterion
-            if criterion._name != "word_kd":
-                raise UserError(f"{path} was trained on hard labels and has no teacher; leave --teacher out")
-            criterion["teacher_cache" if criterion.get("teacher_cache") else "teacher"] = teacher
 
     @property
     def num_updates(self) -> int | None:
@@ -64,11 +44,8 @@ class TrainedModel:
     def card(self) -> Model:
         """The model in the terms of `result.json`."""
         criterion = self._config.criterion
-        distilled = criterion._name == "word_kd"
-        try:
-            recipe = _recipe(self._config)
-        except UserError as error:  # the cache that it was distilled from is not there
-            raise self._unknown_teacher(error) from None
+        identity = self._identity()
+        distilled = identity is not None
         return Model(
             role="student" if distilled else "teacher",
             arch=self._config.model._name,
@@ -78,28 +55,25 @@ class TrainedModel:
             alpha=_alpha(criterion, self._state["model"]),
             temperature=criterion.temperature if distilled else None,
             kd_weight=criterion.kd_weight if distilled else None,
-            recipe=recipe,
+            recipe=recipe(self._config) | ({} if identity is None else _distillation(criterion, identity.topk)),
         )
 
     def teacher(self) -> Model | None:
-        """Card of the teacher that the model was distilled from; None for a model trained on hard labels.
+        """Card of the teacher that the model was distilled from, as it was then; None for a model of hard labels."""
+        identity = self._identity()
+        return None if identity is None else identity.teacher
 
-        Raises UserError where the teacher's checkpoint or cache is not where it was.
-        """
-        criterion = self._config.criterion
-        if criterion._name != "word_kd":
+    def _identity(self) -> Identity | None:
+        """None for a model of hard labels. Raises UserError for a student that does not say who its teacher was."""
+        if self._config.criterion._name != "word_kd":
             return None
         try:
-            if criterion.get("teacher_cache"):
-                return _manifest(criterion).teacher
-            return teacher_card(criterion.teacher)
+            identity = recall(self._state)
         except UserError as error:
-            raise self._unknown_teacher(error) from None
-
-    def _unknown_teacher(self, error: UserError) -> UserError:
-        return UserError(
-            f"the record of {self.path} cannot name its teacher: {error} (evaluate's --teacher says where it is now)"
-        )
+            raise UserError(f"{self.path}: what it says of its teacher is damaged ({error})") from None
+        if identity is None:
+            raise UserError(f"{self.path} does not say who its teacher was, so it cannot be recorded; train it again")
+        return identity
 
     def check_dictionaries(self, data_bin: Path, source: str, target: str) -> None:
         """Raise UserError unless the data folder's dictionaries are the model's.
@@ -137,19 +111,14 @@ def teacher_card(checkpoints: str) -> Model:
     )
 
 
-def _manifest(criterion: DictConfig) -> Manifest:
-    return read_manifest(Path(criterion.teacher_cache) / "train")
-
-
-def _distillation(criterion: DictConfig) -> dict[str, Any]:
-    """How a student was distilled, besides T and the weight; what older checkpoints do not say was the default."""
-    if criterion._name != "word_kd":
-        return {}
+def _distillation(criterion: DictConfig, topk: int | None) -> dict[str, Any]:
+    """How a student was distilled, besides T and the weight."""
     recipe: dict[str, Any] = {"criterion.kd_loss": str(criterion.get("kd_loss") or "kl")}
-    if criterion.get("teacher_cache"):
-        manifest = _manifest(criterion)
-        recipe |= {"criterion.topk": manifest.k, "criterion.topk_policy": str(criterion.topk_policy)}
-    return recipe
+    return (
+        recipe
+        if topk is None
+        else recipe | {"criterion.topk": topk, "criterion.topk_policy": str(criterion.topk_policy)}
+    )
 
 
 def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:
@@ -172,47 +141,6 @@ def _output_rows(weights: dict[str, Any]) -> int:
         if name in weights:
             return int(weights[name].shape[0])
     raise UserError("the checkpoint has no output layer by fairseq's names, so its number of classes is not known")
-
-
-def _recipe(config: DictConfig) -> dict[str, Any]:
-    """Flat hyper-parameters, e.g. `lr_scheduler.warmup_updates` or `model.encoder.layers`."""
-    recipe = {f"dataset.{key}": config.dataset.get(key) for key in _DATASET}
-    recipe |= {f"common.{key}": config.common.get(key) for key in _COMMON}
-    for group in _GROUPS:
-        settings = config.get(group) or {}
-        if isinstance(settings, Namespace):
-            settings = _own_settings(settings, group)
-        if isinstance(settings, DictConfig):
-            settings = OmegaConf.to_container(settings, enum_to_str=True)
-        recipe |= dict(_flat(settings, group))
-    return recipe | _distillation(config.criterion)
-
-
-def _own_settings(options: Namespace, group: str) -> Any:
-    """What belongs to one part among the options of a whole command line, with which fairseq keeps some parts.
-
-    A Transformer is given in fairseq's structure for it, where it equals one named in YAML.
-    """
-    kind = _REGISTRIES[group].get(options._name)
-    if kind is None:
-        raise UserError(f"fairseq knows no {group} {options._name!r}; it needs the plugin that defines it")
-    if issubclass(kind, TransformerModelBase):
-        return OmegaConf.structured(TransformerConfig.from_namespace(options))
-    parser = ArgumentParser(add_help=False, conflict_handler="resolve")
-    kind.add_args(parser)
-    own = [action.dest for action in parser._actions if action.dest in options]
-    return {"_name": options._name, **{name: vars(options)[name] for name in own}}
-
-
-def _flat(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            if not key.endswith("path") and key not in ("_name", "_parent"):
-                yield from _flat(value, f"{prefix}.{key}")
-            elif key == "_name" and prefix != "model":
-                yield prefix, value
-    else:
-        yield prefix, settings
 
 
 def _count_parameters(weights: dict[str, Any]) -> int:

@@ -30,7 +30,7 @@ def decode(kind: Any, raw: Any, where: str) -> Any:
 
 def _fields(kind: Any, raw: dict[str, Any], where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    if unknown := sorted(set(raw) - set(fields)):
+    if unknown := sorted(str(name) for name in set(raw) - set(fields)):
         raise UserError(f"{where} has unknown fields: {', '.join(unknown)}")
     required = [n for n, f in fields.items() if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in required if name not in raw]:
@@ -44,7 +44,7 @@ _JSON_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole
 
 def _expect(kind: type, raw: Any, where: str) -> Any:
     if isinstance(raw, bool) or not isinstance(raw, kind):
-        raise UserError(f"{where} must be {_JSON_NAMES[kind]}, not {json.dumps(raw)[:60]}")
+        raise UserError(f"{where} must be {_JSON_NAMES[kind]}, not {json.dumps(raw, default=repr)[:60]}")
     return raw
 
 

@@ -1,9 +1,12 @@
 """Criterion `word_kd`: word-level knowledge distillation from live or cached teachers."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+import numpy as np
+from fairseq import utils
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import metrics
@@ -17,13 +20,16 @@ from nmt_plugin.criterions.smoothed_cross_entropy import (
     log_bits,
     total,
 )
+from nmt_plugin.records import teacher_card
 from nmt_plugin.teachers.batch import Teacher, TeacherBatch
 from nmt_plugin.teachers.cached import CachedTeacher
+from nmt_plugin.teachers.identity import Identity, remember
 from nmt_plugin.teachers.live import DTYPES, LiveTeacher
 from shared.errors import UserError, check_temperature, exit_on_user_error
 from shared.losses import TopK, dist_loss, kd_loss, topk_kd_loss
 from shared.losses.topk import POLICIES
 
+logger = logging.getLogger(__name__)
 KD_LOSSES = ("kl", "dist")
 
 
@@ -85,6 +91,7 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         self.kd_loss = str(kd_loss)
         self.topk_policy = str(topk_policy)
         self.teacher = self._teacher(task, teacher, teacher_cache, str(teacher_dtype))
+        self._checked: dict[str, Any] = {}
 
     def _teacher(self, task: Any, teacher: str | None, cache: str | None, dtype: str) -> Teacher:
         if bool(teacher) == bool(cache):
@@ -92,23 +99,49 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
                 "word_kd needs a teacher, one of: --teacher CHECKPOINT, --teacher-cache DIR "
                 "(criterion.teacher, criterion.teacher_cache in YAML)"
             )
-        if not cache:
-            if self.topk_policy != "tail":
-                raise UserError(
-                    f"--topk-policy {self.topk_policy} is for --teacher-cache; a live teacher has all classes"
-                )
-            return LiveTeacher(str(teacher), task, dtype)
-        cached = CachedTeacher(cache, task)
-        k, classes = cached.manifest.k, cached.manifest.classes
+        return self._cached(task, cache, dtype) if cache else self._live(task, str(teacher), dtype)
+
+    def _live(self, task: Any, checkpoints: str, dtype: str) -> LiveTeacher:
+        if self.topk_policy != "tail":
+            raise UserError(f"--topk-policy {self.topk_policy} is for --teacher-cache; a live teacher has all classes")
+        teacher = LiveTeacher(checkpoints, task, dtype)
+        try:
+            remember(task, Identity(teacher_card(checkpoints)))
+        except UserError as error:  # it teaches all the same
+            logger.warning("students of this teacher cannot be recorded by nmt_plugin.evaluate: %s", error)
+        return teacher
+
+    def _cached(self, task: Any, folder: str, dtype: str) -> CachedTeacher:
+        if dtype != "fp32":
+            raise UserError(f"--teacher-dtype {dtype} is for --teacher; a cache is in the type that it was made in")
+        teacher = CachedTeacher(folder, task)
+        k, classes = teacher.manifest.k, teacher.manifest.classes
         if k < classes and self.kd_loss == "dist":
             raise UserError(
-                f"--kd-loss dist needs every class; {cache} keeps {k} of {classes} (make it with --topk all)"
+                f"--kd-loss dist needs every class; {folder} keeps {k} of {classes} (make it with --topk all)"
             )
         if k < classes and self.topk_policy == "tail" and self.temperature < 1.0:
             raise UserError(
-                f"temperature is {self.temperature}; {cache} keeps {k} of {classes} classes and serves T >= 1"
+                f"temperature is {self.temperature}; {folder} keeps {k} of {classes} classes and serves T >= 1"
             )
-        return cached
+        remember(task, Identity(teacher.manifest.teacher, k))
+        return teacher
+
+    def forward(self, model: Any, sample: Sample) -> tuple[Tensor, int, Log]:
+        """As the base class. Raises UserError at the first batch of a split that the teacher cannot serve whole."""
+        if self.kd_weight > 0.0:
+            with exit_on_user_error():
+                self._check_splits(model)
+        return super().forward(model, sample)
+
+    def _check_splits(self, model: Any) -> None:
+        """Once for every split, as soon as may be: fairseq builds a criterion before it reads any data."""
+        for name, dataset in self.task.datasets.items():
+            if self._checked.get(name) is not dataset:
+                limits = utils.resolve_max_positions(self.task.max_positions(), model.max_positions())
+                kept, _ = dataset.filter_indices_by_size(np.arange(len(dataset)), limits)
+                self.teacher.check_split(name, dataset, kept)
+                self._checked[name] = dataset
 
     def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
         """As the base class; the log also has `kd_loss` and what the teacher says, as sums in nats."""

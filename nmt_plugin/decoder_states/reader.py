@@ -33,7 +33,9 @@ class StateReader:
         _check_languages(path, config, corpus)
         _check_dictionaries(path, config, corpus)
         self.path = path
-        self.card: Model = TrainedModel(path).card()
+        trained = TrainedModel(path)
+        self.card: Model = trained.card()
+        self.teacher: Model | None = trained.teacher()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.prefix: int = config.criterion.get("ignore_prefix_size") or 0
         config.task.data = str(corpus.data_bin)
@@ -45,11 +47,6 @@ class StateReader:
     def title(self) -> str:
         """`student T = 3`, or `teacher`."""
         return self.card.role + ("" if self.card.temperature is None else f" T = {self.card.temperature:g}")
-
-    @cached_property
-    def teacher(self) -> Model | None:
-        """Card of the model's teacher; None where it had none. Raises UserError where the teacher is not there."""
-        return TrainedModel(self.path).teacher()
 
     @property
     def positions(self) -> tuple[int, int]:

@@ -23,8 +23,7 @@ from shared.results import FILE_NAME, Data, Metric, Model, Result, finite, read_
 class Request:
     """What to score, and how.
 
-    `average` is the number of checkpoints whose mean is scored too, None for no mean; `teacher` says where a student's
-    teacher is now.
+    `average` is the number of checkpoints whose mean is scored too, None for no mean.
     """
 
     model: Path
@@ -35,7 +34,6 @@ class Request:
     average: int | None = None
     output: Path | None = None
     name: str | None = None
-    teacher: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -65,7 +63,7 @@ def score_model(request: Request) -> Result:
         average_checkpoints(sources, output / f"checkpoint_avg{request.average}.pt")
         notes.append(f"avg{request.average}: mean of {', '.join(path.name for path in sources)}")
     # Foreign files are refused at once.
-    models = {name: TrainedModel(path, request.teacher) for name, path in checkpoints.items()}
+    models = {name: TrainedModel(path) for name, path in checkpoints.items()}
     model = next(iter(models.values()))
     _check_dictionary_files(corpus)
     model.check_dictionaries(corpus.data_bin, corpus.source_language, corpus.target_language)

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,6 +30,10 @@ class Teacher(Protocol):
 
     def __call__(self, sample: dict[str, Any], counted: Tensor) -> TeacherBatch:
         """`counted` is bool, the shape of `sample["target"]` [B, T]. Without gradient."""
+        ...
+
+    def check_split(self, name: str, dataset: Any, kept: npt.NDArray[np.int64]) -> None:
+        """Raise UserError where the teacher cannot serve all the sentences `kept` (ids) of a split."""
         ...
 
 

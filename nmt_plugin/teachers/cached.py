@@ -10,25 +10,22 @@ from torch import Tensor
 
 from nmt_plugin.checkpoints import dictionary_digest
 from nmt_plugin.teachers.batch import TeacherBatch
-from nmt_plugin.teachers.checksums import data_digests, sample_checksums
+from nmt_plugin.teachers.checksums import data_digests, one_data_folder, sample_checksums
 from nmt_plugin.teachers.store import Manifest, Store, cached_splits
 from shared.errors import UserError
 from shared.losses.topk import Tail, TopK
 
-SPLITS = ("train", "valid")  # what a training reads
-
 
 class CachedTeacher:
-    """Distributions read from a cache folder that holds the splits `train` and `valid`, and others by wish.
+    """Distributions read from a cache folder that holds every split of the training.
 
     A batch's split is known by its sentences: source and target checksums must be those that the teacher saw.
     """
 
     def __init__(self, folder: str, student_task: Any) -> None:
         """Raises UserError for a missing or damaged cache, one of another dictionary, or one of other data."""
+        one_data_folder(str(student_task.cfg.data))
         self.stores = {path.name: Store(path) for path in cached_splits(Path(folder))}
-        if missing := [split for split in SPLITS if split not in self.stores]:
-            raise UserError(f"{folder}: holds no {missing[0]} split, which training reads; cache it too (--split)")
         for store in self.stores.values():
             _check_dictionaries(store, student_task)
             _check_data(store, str(student_task.cfg.data))
@@ -36,12 +33,12 @@ class CachedTeacher:
             raise UserError(f"{folder}: its splits are of different teachers or different K; make them again alike")
         self._folder = folder
         self._pads = [d.pad() for d in (student_task.source_dictionary, student_task.target_dictionary)]
-        self._latest = SPLITS[0]
+        self._latest = next(iter(self.stores))
 
     @property
     def manifest(self) -> Manifest:
         """What was cached; teacher, K and dictionaries are the same in every split."""
-        return self.stores[SPLITS[0]].manifest
+        return next(iter(self.stores.values())).manifest
 
     def __call__(self, sample: dict[str, Any], counted: Tensor) -> TeacherBatch:
         """See `Teacher`. Raises UserError for sentences that are not in the cache."""
@@ -51,6 +48,18 @@ class CachedTeacher:
         if len(rows) != len(records):
             raise UserError(f"{self._folder}: the batch has {len(rows)} target tokens, the cache {len(records)}")
         return _unpack(records[rows.cpu().numpy()], counted.device)
+
+    def check_split(self, name: str, dataset: Any, kept: npt.NDArray[np.int64]) -> None:
+        """See `Teacher`: the split must be in the cache, and its sentences not too long for the teacher."""
+        if name not in self.stores:
+            raise UserError(f"{self._folder}: holds no {name} split, which this training reads; cache it too (--split)")
+        left_out = np.intersect1d(self.stores[name].too_long, kept)
+        if len(left_out):
+            raise UserError(
+                f"{self._folder}: {len(left_out):,} sentences of the {name} data (the first: {left_out[0]}) were too "
+                "long for the teacher; leave them out, with fairseq's --max-source-positions and "
+                "--max-target-positions or in the data"
+            )
 
     def _store(self, sample: dict[str, Any], ids: npt.NDArray[np.int64]) -> Store:
         source, target = sample_checksums(sample, *self._pads)

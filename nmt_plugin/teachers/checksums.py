@@ -8,6 +8,7 @@ import numpy as np
 from fairseq import utils
 from torch import Tensor
 
+from shared.errors import UserError
 from shared.files import sha256
 
 
@@ -27,6 +28,12 @@ def sample_checksums(sample: dict[str, Any], source_pad: int, target_pad: int) -
 
 
 def data_digests(data: str, split: str) -> dict[str, str]:
-    """SHA-256, by name, of the binarized files of a split in the first folder of `data`."""
-    folder = Path(utils.split_paths(data)[0])
+    """SHA-256, by name, of the binarized files of a split in the folder `data`."""
+    folder = Path(data)
     return {path.name: sha256(path) for path in sorted(folder.glob(f"{split}.*")) if path.suffix in (".bin", ".idx")}
+
+
+def one_data_folder(data: str) -> None:
+    """Raise UserError where `data` names several folders, of which fairseq reads one in each epoch."""
+    if len(utils.split_paths(data)) > 1:
+        raise UserError(f"{data}: a teacher cache is of one data folder; name one, or use --teacher without a cache")

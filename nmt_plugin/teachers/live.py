@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from fairseq import checkpoint_utils, utils
 from fairseq.models import BaseFairseqModel
@@ -16,6 +18,7 @@ from nmt_plugin.checkpoints import (
     read_checkpoint,
 )
 from nmt_plugin.teachers.batch import TeacherBatch, row_statistics
+from shared.errors import UserError
 from shared.losses.precision import at_least_float32
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -61,6 +64,21 @@ class LiveTeacher:
         logits = self.logits(sample)[counted]
         gold, entropy = row_statistics(logits, sample["target"][counted])
         return TeacherBatch(logits, logits.argmax(dim=-1), -gold.sum(), entropy.sum())
+
+    def check_split(self, name: str, dataset: Any, kept: npt.NDArray[np.int64]) -> None:
+        """See `Teacher`: sentences must not be longer than every model can read."""
+        limits = self.max_positions()
+        _, too_long = dataset.filter_indices_by_size(kept, limits)
+        if len(too_long):
+            raise UserError(
+                f"{len(too_long):,} sentences of the {name} data (the first: {min(too_long)}) are too long for the "
+                f"teacher, which reads {limits} tokens; leave them out, with fairseq's --max-source-positions and "
+                "--max-target-positions or in the data"
+            )
+
+    def max_positions(self) -> Any:
+        """The longest sentence that every model reads: (source, target) tokens, as fairseq states it."""
+        return utils.resolve_max_positions(*(model.max_positions() for model in self.models))
 
     @torch.no_grad()
     def logits(self, sample: dict[str, Any]) -> Tensor:

@@ -86,6 +86,11 @@ class Store:
         self._sentences = np.memmap(folder / SENTENCES, SENTENCE, mode="r", shape=(m.sentences,))
         self._tokens = np.memmap(folder / TOKENS, token_dtype(m.k, m.classes, m.dtype), mode="r", shape=(m.tokens,))
 
+    @property
+    def too_long(self) -> npt.NDArray[np.int64]:
+        """Ids of the sentences that were too long for the teacher, ascending."""
+        return np.flatnonzero(self._sentences["state"] == TOO_LONG)
+
     def holds(self, ids: npt.NDArray[np.int64], source: Sequence[int], target: Sequence[int]) -> bool:
         """Whether the sentences of these ids are those of these source and target checksums."""
         if ids.size and (ids.min() < 0 or ids.max() >= self.manifest.sentences):

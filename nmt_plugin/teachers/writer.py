@@ -34,11 +34,11 @@ _REQUEST = "request.json"
 class Writer:
     """One split's cache in the making, in `final`.part. Use as a context manager; `finish` gives it its name."""
 
-    def __init__(self, final: Path, manifest: Manifest, lengths: Sequence[int]) -> None:
+    def __init__(self, final: Path, manifest: Manifest, lengths: Sequence[int], *, fresh: bool = False) -> None:
         """`lengths`: target tokens of each sentence, in the order of the data.
 
-        An interrupted cache of the same request goes on; one of another request is replaced. Raises UserError where
-        `final` is something else than a cache, another process writes it, or the disk has no room.
+        An interrupted cache of the same request goes on, unless `fresh`; one of another request is replaced. Raises
+        UserError where `final` is something else than a cache, another process writes it, or the disk has no room.
         """
         _refuse_other(final)
         self._final, self._manifest = final, manifest
@@ -46,7 +46,7 @@ class Writer:
         self._lock = lock_folder(self._part, "writing")
         self._record = token_dtype(manifest.k, manifest.classes, manifest.dtype)
         request = json.dumps(dataclasses.asdict(manifest), indent=1)
-        going_on = _text(self._part / _REQUEST) == request
+        going_on = not fresh and _text(self._part / _REQUEST) == request
         if not going_on:
             (self._part / _REQUEST).unlink(missing_ok=True)  # before the files that it speaks of
         _reserve(self._part / SENTENCES, len(lengths) * SENTENCE.itemsize, keep=going_on)

@@ -16,6 +16,7 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import OmegaConf
 
 from nmt_plugin.cache import main as cache_main
+from nmt_plugin.criterions import WordKDCriterion
 
 ENTRIES = 20
 Pair = tuple[list[int], list[int]]  # source and target ids of one sentence, without eos
@@ -98,6 +99,10 @@ def save_checkpoint(path: Path, trained: TransformerModel, criterion: dict[str, 
         "optimizer_history": [{"optimizer_name": "FairseqAdam", "lr_scheduler_state": {}, "num_updates": 12}],
         "extra_state": {"previous_training_time": 34.5, "train_iterator": {"epoch": 1}},
     }
+    if criterion["_name"] == "word_kd":
+        of = task(data)
+        WordKDCriterion(of, **{name: value for name, value in criterion.items() if name != "_name"})
+        state["task_state"] = of.state_dict()
     torch.save(state, path)
     return path
 

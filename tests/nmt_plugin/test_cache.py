@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,10 +118,19 @@ def test_a_run_that_dies_while_it_names_its_cache_has_nothing_left_to_compute(
             make_cache("--topk", "4", "--split", "valid", output="other")
     (folder.parent / "other" / "valid.part").replace(folder / "valid.part")
     assert set(CachedTeacher(str(folder), tiny.task(data_bin)).stores) == {"train", "valid"}
+    shutil.rmtree(folder / "valid")
     computed.clear()
-    make_cache("--topk", "4", "--split", "valid", "--fresh")
+    make_cache("--topk", "4", "--split", "valid")
     assert computed == []
     assert content(folder) == whole
+
+
+def test_fresh_forgets_what_an_interrupted_run_wrote(make_cache: MakeCache, computed: list[int]) -> None:
+    with interruption_after(11):
+        make_cache(*TRAIN)
+    computed.clear()
+    make_cache(*TRAIN, "--fresh")
+    assert sorted(computed) == list(range(12))
 
 
 def test_an_unfinished_cache_of_another_request_is_replaced(make_cache: MakeCache) -> None:
@@ -209,6 +219,7 @@ def test_a_sentence_longer_than_a_batch_has_one_of_its_own(make_cache: MakeCache
         (("--max-tokens", "-1"), "argument --max-tokens: -1 is not above 0"),
         (("--split", "train", "dev"), "holds no split dev"),
         (("--data", "no/such"), "no/such: not a data folder"),
+        (("--data", "one:two"), "one:two: a teacher cache is of one data folder"),
         (("--teacher", "none.pt"), "none.pt: no such checkpoint"),
         (("--teacher", ""), "no such checkpoint"),
         (("--target-lang", "fr"), "holds no dict.fr.txt"),

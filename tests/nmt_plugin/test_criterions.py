@@ -31,7 +31,7 @@ def plain(tiny: ModuleType, alpha: float = 0.1, **options: Any) -> SmoothedCross
 def distilling(tiny: ModuleType, data: Path, tmp_path: Path) -> Any:
     """`distilling(temperature=..., kd_weight=...)`: the criterion with a saved teacher, and that teacher."""
     teacher = tiny.model(tiny.task(), seed=1)
-    checkpoint = tiny.save_checkpoint(tmp_path / "teacher.pt", teacher, {"_name": "smoothed_cross_entropy"}, data)
+    checkpoint = tiny.save_checkpoint(tmp_path / "teacher.pt", teacher, {"_name": "cross_entropy"}, data)
 
     def make(temperature: float = 2.0, kd_weight: float = 0.9, alpha: float = 0.1, **options: Any) -> WordKDCriterion:
         options = {"teacher": str(checkpoint), "temperature": temperature, "kd_weight": kd_weight, **options}
@@ -194,6 +194,10 @@ def test_bad_settings_are_refused(distilling: Any, options: dict[str, float], me
         ({}, "word_kd needs a teacher, one of: --teacher CHECKPOINT, --teacher-cache DIR"),
         ({"teacher": "BOTH", "teacher_cache": "4"}, "word_kd needs a teacher, one of"),
         ({"teacher": "BOTH", "topk_policy": "renormalize"}, "--topk-policy renormalize is for --teacher-cache"),
+        (
+            {"teacher_cache": "4", "teacher_dtype": "bf16"},
+            "--teacher-dtype bf16 is for --teacher; a cache is in the type",
+        ),
         ({"teacher_cache": "4", "kd_loss": "dist"}, r"--kd-loss dist needs every class; .* keeps 4 of 20"),
         (
             {"teacher_cache": "4", "temperature": 0.9},
@@ -337,3 +341,14 @@ def test_loading_the_teacher_leaves_the_students_dropout_alone(tiny: ModuleType,
     torch.manual_seed(5)
     make(kd_weight=0.0)(student, sample)
     assert torch.equal(after_loading, torch.rand(1))
+
+
+def test_a_teacher_of_an_unknown_criterion_teaches_but_is_not_recorded(
+    tiny: ModuleType, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task(), seed=1), {"_name": "ctc"}, data)
+    task = tiny.task(data)
+    loss, _, _ = WordKDCriterion(task, 0.0, teacher=str(checkpoint))(tiny.model(task), tiny.batch(task))
+    assert loss.item() > 0
+    assert "cannot be recorded by nmt_plugin.evaluate: trained with the criterion 'ctc'" in caplog.text
+    assert task.state_dict() == {}

@@ -244,12 +244,8 @@ def test_a_folder_that_is_no_cache_is_refused(tiny: ModuleType, data_bin: Path, 
             CachedTeacher(str(folder), tiny.task(data_bin))
 
 
-def test_splits_must_be_there_and_alike(
-    tiny: ModuleType, make_cache: MakeCache, teachers: list[Path], data_bin: Path
-) -> None:
+def test_splits_must_be_alike(tiny: ModuleType, make_cache: MakeCache, teachers: list[Path], data_bin: Path) -> None:
     folder = make_cache("--topk", "4", "--split", "train")
-    with pytest.raises(UserError, match="holds no valid split, which training reads"):
-        CachedTeacher(str(folder), tiny.task(data_bin))
     make_cache("--topk", "5", "--split", "valid")
     with pytest.raises(UserError, match="different teachers or different K"):
         CachedTeacher(str(folder), tiny.task(data_bin))
