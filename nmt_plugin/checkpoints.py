@@ -84,21 +84,22 @@ def _modern(args: Namespace) -> Namespace:
     return Namespace(**{"task": "translation", **vars(args), **({"lr": [rate]} if isinstance(rate, float) else {})})
 
 
-def checkpoint_task(path: str, config: DictConfig, student_task: Any) -> Any:
+def checkpoint_task(path: str, config: DictConfig, data_task: Any) -> Any:
     """The teacher's own fairseq task with its dictionaries (no data is read).
 
     Dictionaries are taken from beside the checkpoint (`dict.*.txt`, as released fairseq models have them), else from
-    the data folder that it was trained on. Languages that fairseq inferred when the teacher was trained are the
-    student's. Raises UserError where neither place has the dictionaries, or the teacher translates another way.
+    the data folder that it was trained on. Languages that fairseq inferred when the teacher was trained are those of
+    `data_task`, the task on the data that it is to teach or translate. Raises UserError where neither place has the
+    dictionaries, or the teacher translates another way.
     """
     for language in ("source_lang", "target_lang"):
         if language not in config.task:
             continue
-        theirs, ours = config.task[language], student_task.cfg[language]
+        theirs, ours = config.task[language], data_task.cfg[language]
         if theirs is None:
             config.task[language] = ours
         elif theirs != ours:  # a joined dictionary would not give it away
-            raise UserError(f"{path}: the teacher's {language} is {theirs!r}, the student's {ours!r}; they must agree")
+            raise UserError(f"{path}: the teacher's {language} is {theirs!r}, the data's {ours!r}; they must agree")
     places = [Path(path).parent, *map(Path, utils.split_paths(str(config.task.data)))]
     for place in places:
         if any(place.glob("dict.*txt")):
@@ -139,20 +140,22 @@ def dictionary_digest(dictionary: Dictionary | None) -> str:
     return hashlib.sha256("\n".join(dictionary.symbols).encode()).hexdigest()
 
 
-def check_same_dictionary(kind: str, teacher: Dictionary | None, student: Dictionary | None) -> None:
-    """Raise UserError unless the two dictionaries agree entry by entry. `kind` is "source" or "target"."""
-    if teacher is None and student is None:
+def check_same_dictionary(kind: str, teacher: Dictionary | None, data: Dictionary | None) -> None:
+    """Raise UserError unless a teacher's dictionary and that of the data, which is any student's too, agree entry by
+    entry. `kind` is "source" or "target".
+    """
+    if teacher is None and data is None:
         return
-    if teacher is None or student is None:
-        raise UserError(f"only one of teacher and student has a {kind} dictionary; they need the same task")
-    for index, (ours, theirs) in enumerate(zip(student.symbols, teacher.symbols, strict=False)):
+    if teacher is None or data is None:
+        raise UserError(f"only one of the teacher and the data has a {kind} dictionary; they need the same task")
+    for index, (ours, theirs) in enumerate(zip(data.symbols, teacher.symbols, strict=False)):
         if ours != theirs:
             raise UserError(
-                f"the teacher's {kind} dictionary differs from the student's: entry {index} is {theirs!r}, not {ours!r}"
-                "; train both on the same data-bin"
+                f"the teacher's {kind} dictionary differs from the data's: entry {index} is {theirs!r}, not {ours!r}"
+                "; use the data-bin that the teacher was trained on"
             )
-    if len(teacher) != len(student):
+    if len(teacher) != len(data):
         raise UserError(
-            f"the teacher's {kind} dictionary has {len(teacher)} entries and the student's {len(student)}; "
-            "train both on the same data-bin"
+            f"the teacher's {kind} dictionary has {len(teacher)} entries and the data's {len(data)}; "
+            "use the data-bin that the teacher was trained on"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt_plugin.arguments import positive
 from nmt_plugin.corpora.corpus import read_corpus
-from nmt_plugin.decoder_states.eta import indices, table
+from nmt_plugin.decoder_states.eta import indices, similar_tokens
 from nmt_plugin.decoder_states.reader import StateReader, choose_texts
 from nmt_plugin.decoder_states.sentences import Sentences
 from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, quiet_libraries
@@ -16,6 +16,7 @@ from nmt_plugin.decoder_states.token_classes import TokenClasses
 from nmt_plugin.decoder_states.token_sets import NamedSets, named_sets, sample_s2, sets_of_file
 from shared.diffusion import NORMALIZATIONS, ClassSets, nearest_centroid_sets
 from shared.diffusion.pairs import Student, check_pair
+from shared.diffusion.table import table_in_percent
 from shared.errors import UserError, exit_on_user_error
 from shared.naming import unique_name
 from shared.results import Result, RunClock, write_result
@@ -67,7 +68,7 @@ def diffusion(args: argparse.Namespace) -> Result:
         provenance=clock.provenance(device_name(low.device)),
     )
     path = write_result(args.output, result)
-    print(*table(args.normalization, eta), f"wrote {path}", sep="\n", flush=True)
+    print(*table_in_percent(eta), *similar_tokens(eta), f"wrote {path}", sep="\n", flush=True)
     return result
 
 

@@ -32,6 +32,7 @@ from nmt_plugin.shards import Shards, kept_shards
 from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError, exit_on_user_error
 from shared.files import sha256
+from shared.results import Model
 
 EXAMPLES = """examples:
   python -m nmt_plugin.sequence_kd --teacher runs/teacher/checkpoint_best.pt --corpus data/nmt/libreoffice.en-de \\
@@ -87,22 +88,11 @@ def distil(args: argparse.Namespace) -> None:
         return
     task = _task(args.teacher, corpus)
     beam_search = BeamSearch(LiveTeacher(args.teacher, task), task, search)
-    fitting = beam_search.fitting
-    count = math.ceil(len(fitting) / args.shard_size)
+    count = math.ceil(len(beam_search.fitting) / args.shard_size)
     settings = request | {"shard_size": args.shard_size}
     part = Path(f"{os.path.abspath(args.output)}.shards")  # "." has no name to add to
     with kept_shards(part, settings, count, fresh=args.fresh) as shards:
-        # Every shard has short and long sentences, so that the time left can be told from the time spent.
-        _translate(shards, beam_search, [fitting[number::count] for number in range(count)])
-        hypotheses = {h.index: h for number in range(count) for h in map(_parse, shards.read(number))}
-        targets, kinds = choose_targets(hypotheses, _references(corpus))
-        progress = Progress(STEPS)
-        with whole_folder(args.output) as folder:
-            facts = write_distilled(folder, corpus, targets, progress, workers=args.workers)
-            _write_scores(folder / "raw" / SCORES, hypotheses, kinds)
-            counts = dict(Counter(kinds))
-            write_card(folder, request, facts | {"teacher": asdict(teacher), "targets": counts})
-    print(f"{args.output}: {_summary(counts)} ({progress.seconds:.1f} s after the search)")
+        _write_corpus(args, corpus, request, teacher, _translate(shards, beam_search))
 
 
 def choose_targets(hypotheses: dict[int, Hypothesis], references: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -143,17 +133,41 @@ def _task(teacher: str, corpus: Corpus) -> Any:
     return tasks.setup_task(config.task)
 
 
-def _translate(shards: Shards, beam_search: BeamSearch, indices: list[Any]) -> None:
+def _translate(shards: Shards, beam_search: BeamSearch) -> dict[int, Hypothesis]:
+    """Make the shards that are missing; returns the hypotheses of all of them by their pair's index."""
+    fitting = beam_search.fitting.tolist()
+    # Every shard has short and long sentences, so that the time left can be told from the time spent.
+    indices = [fitting[number :: shards.count] for number in range(shards.count)]
     missing = shards.missing()
     todo = sum(len(indices[number]) for number in missing)
-    total = sum(map(len, indices))
-    with tqdm(total=total, initial=total - todo, unit=" sentences", desc="beam search", mininterval=1) as bar:
+    with tqdm(
+        total=len(fitting), initial=len(fitting) - todo, unit=" sentences", desc="beam search", mininterval=1
+    ) as bar:
         for number in missing:
             lines = []
             for batch in beam_search(indices[number]):
                 lines += [_format(hypothesis) for hypothesis in batch]
                 bar.update(len(batch))
             shards.write(number, lines)
+    return {h.index: h for number in range(shards.count) for h in map(_parse, shards.read(number))}
+
+
+def _write_corpus(
+    args: argparse.Namespace,
+    corpus: Corpus,
+    request: dict[str, Any],
+    teacher: Model,
+    hypotheses: dict[int, Hypothesis],
+) -> None:
+    """The new corpus in `args.output`, whole or not at all."""
+    targets, kinds = choose_targets(hypotheses, _references(corpus))
+    counts = dict(Counter(kinds))
+    progress = Progress(STEPS)
+    with whole_folder(args.output) as folder:
+        facts = write_distilled(folder, corpus, targets, progress, workers=args.workers)
+        _write_scores(folder / "raw" / SCORES, hypotheses, kinds)
+        write_card(folder, request, facts | {"teacher": asdict(teacher), "targets": counts})
+    print(f"{args.output}: {_summary(counts)} ({progress.seconds:.1f} s after the search)")
 
 
 def _format(h: Hypothesis) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.differences import differences
 from shared.errors import UserError
 from shared.files import write_text
 from shared.locks import lock_folder
@@ -80,12 +81,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_same(folder: Path, settings: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    differing = [name for name in {**settings, **found} if settings.get(name) != found.get(name)]
-    if differing:
-        told = ", ".join(
-            f"{name} {_short(found.get(name))} (asked: {_short(settings.get(name))})" for name in differing
-        )
-        raise UserError(f"{folder} holds unfinished work with {told}; ask for the same, or --fresh starts again")
+    if differing := differences(settings, found):
+        raise UserError(f"{folder} holds unfinished work with {differing}; ask for the same, or --fresh starts again")
 
 
 def _clear(folder: Path) -> None:
@@ -93,8 +90,3 @@ def _clear(folder: Path) -> None:
     names = [entry.name for entry in folder.iterdir() if re.fullmatch(f"{_HALF}|{_SHARD}", entry.name)]
     for name in (*names, SETTINGS):
         (folder / name).unlink(missing_ok=True)
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else text[:12] + "..."

@@ -37,7 +37,8 @@ def read_files(source: Path, folder: str, names: Iterable[str]) -> dict[str, byt
         with source.open("rb") as file:
             return _members(file, folder, wanted)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise UserError(f"{source} is not a whole .tgz archive: {error}") from None
+        reason = str(error).partition("\n")[0].rstrip(":")  # tarfile goes on to name each compression that it tried
+        raise UserError(f"{source} is not a whole .tgz archive: {reason}") from None
     except OSError as error:
         raise UserError(f"cannot read {source}: {error.strerror}; name an archive or a folder") from None
 

@@ -25,6 +25,11 @@ class Vocabulary:
     seed: int
     dictionaries: str = "joined"
 
+    @property
+    def joined(self) -> bool:
+        """Whether both languages share one model."""
+        return self.dictionaries == "joined"
+
 
 def write_corpus(
     folder: Path,
@@ -40,28 +45,17 @@ def write_corpus(
     raw/{split}.{language} is the text as it is (test.{target} the reference of BLEU), spm/ the models and the same
     text in pieces, data-bin/ what fairseq reads.
     """
-    raw, spm = folder / "raw", folder / "spm"
-    texts = {
-        f"{name}.{language}": [pair[1 + side] for pair in pairs]
-        for name, pairs in splits.items()
-        for side, language in enumerate(languages)
-    }
+    spm, joined = folder / "spm", vocabulary.joined
+    texts = _texts(splits, languages)
     with progress.step("SentencePiece model") as note:
         processors = _train_models(spm, {language: texts[f"train.{language}"] for language in languages}, vocabulary)
-        each = "" if vocabulary.dictionaries == "joined" else " in each language"
+        each = "" if joined else " in each language"
         lines = len(languages) * len(splits["train"])
         note.text = f"{vocabulary.size:,} {vocabulary.model_type} pieces{each} from {lines:,} lines"
     with progress.step("encode") as note:
-        encoded = {
-            name: [" ".join(line) for line in processors[name.partition(".")[2]].encode(lines, out_type=str)]
-            for name, lines in texts.items()
-        }
-        for name in texts:
-            write_lines(raw / name, texts[name])
-            write_lines(spm / name, encoded[name])
+        encoded = _write_texts(folder, texts, processors)
         note.text = f"{sum(map(tokens, encoded.values())):,} tokens"
     with progress.step("fairseq-preprocess") as note:
-        joined = vocabulary.dictionaries == "joined"
         databin.preprocess(spm, folder / "data-bin", *languages, workers=workers, joined=joined)
         entries = _entries(folder / "data-bin", languages, joined)
         note.text = f"{' and '.join(f'{count:,}' for count in reversed(entries.values()))} dictionary entries"
@@ -92,12 +86,34 @@ def versions() -> dict[str, str]:
     return installed
 
 
+def _texts(splits: Mapping[str, Sequence[Pair]], languages: tuple[str, str]) -> dict[str, list[str]]:
+    """Lines by the name of their file, {split}.{language}."""
+    return {
+        f"{name}.{language}": [pair[1 + side] for pair in pairs]
+        for name, pairs in splits.items()
+        for side, language in enumerate(languages)
+    }
+
+
+def _write_texts(
+    folder: Path, texts: Mapping[str, list[str]], processors: Mapping[str, sentencepiece.SentencePieceProcessor]
+) -> dict[str, list[str]]:
+    """Write `texts` as they are and in pieces; returns the lines of pieces, by the same names."""
+    encoded = {
+        name: [" ".join(line) for line in processors[name.partition(".")[2]].encode(lines, out_type=str)]
+        for name, lines in texts.items()
+    }
+    for name in texts:
+        write_lines(folder / "raw" / name, texts[name])
+        write_lines(folder / "spm" / name, encoded[name])
+    return encoded
+
+
 def _train_models(
     folder: Path, texts: Mapping[str, Sequence[str]], vocabulary: Vocabulary
 ) -> dict[str, sentencepiece.SentencePieceProcessor]:
     """Train and write the model(s) over `texts` by language; returns the one of each language."""
-    joined = vocabulary.dictionaries == "joined"
-    shares = [list(texts)] if joined else [[language] for language in texts]
+    shares = [list(texts)] if vocabulary.joined else [[language] for language in texts]
     processors: dict[str, sentencepiece.SentencePieceProcessor] = {}
     for languages in shares:
         train = [line for language in languages for line in texts[language]]
@@ -106,9 +122,9 @@ def _train_models(
             vocab_size=vocabulary.size,
             model_type=vocabulary.model_type,
             seed=vocabulary.seed,
-            of="" if joined else f" of {languages[0]}",
+            of="" if vocabulary.joined else f" of {languages[0]}",
         )
-        name = pieces.JOINED if joined else pieces.own_model_name(languages[0])
+        name = pieces.JOINED if vocabulary.joined else pieces.own_model_name(languages[0])
         processors |= dict.fromkeys(languages, pieces.write_model(model, folder, name))
     return processors
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.differences import differences
 from shared.errors import UserError
 from shared.files import sha256, write_text
 
@@ -31,9 +32,9 @@ def finished_card(folder: Path, request: Mapping[str, Any], *, fresh: bool) -> d
     card = read_card(folder)
     if fresh:
         return None
-    differences = _differences({"format": FORMAT, **request}, {"format": card.get("format"), **card["request"]})
-    if differences:
-        raise UserError(f"{folder} holds a corpus with {differences}; choose another --output, or --fresh replaces it")
+    differing = differences({"format": FORMAT, **request}, {"format": card.get("format"), **card["request"]})
+    if differing:
+        raise UserError(f"{folder} holds a corpus with {differing}; choose another --output, or --fresh replaces it")
     for name, digest in card["files"].items():
         if not (folder / name).is_file() or sha256(folder / name) != digest:
             raise UserError(
@@ -53,13 +54,3 @@ def read_card(folder: Path) -> dict[str, Any]:
     raise UserError(
         f"{folder} is no corpus: it has no {NAME} that python -m nmt_plugin.corpora wrote; name another folder"
     )
-
-
-def _differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
-    return ", ".join(f"{name} {_short(found.get(name))} (asked: {_short(wanted.get(name))})" for name in names)
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else text[:12] + "..."

@@ -5,7 +5,7 @@ can be taught by the same teacher and scored against the same references.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,8 @@ def write_distilled(
             "translate the whole training split"
         )
     card = read_card(corpus.folder)
-    replaced = f"train.{corpus.target_language}"
     with progress.step("text and pieces") as note:
-        kept = [name for name in card["files"] if name.startswith(("raw/", "spm/")) and Path(name).name != replaced]
-        for name in kept:
-            _copy(corpus.folder / name, folder / name, card["files"][name])
-        model = sentencepiece.SentencePieceProcessor(model_file=str(corpus.sentencepiece_model))
-        write_lines(folder / "raw" / replaced, [model.decode_pieces(line.split()) for line in targets])
-        write_lines(folder / "spm" / replaced, targets)
+        _write_texts(folder, corpus, targets, card["files"])
         note.text = f"{len(targets):,} targets replaced, {tokens(targets):,} tokens"
     with progress.step("fairseq-preprocess") as note:
         languages = (corpus.source_language, corpus.target_language)
@@ -58,6 +52,17 @@ def write_distilled(
         "splits": card["splits"] | {"train": card["splits"]["train"] | {"target_tokens": tokens(targets)}},
         "versions": versions(),
     }
+
+
+def _write_texts(folder: Path, corpus: Corpus, targets: Sequence[str], digests: Mapping[str, str]) -> None:
+    """raw/ and spm/ of `corpus`, checked against the digests of its card, but for the training targets."""
+    replaced = f"train.{corpus.target_language}"
+    for name, digest in digests.items():
+        if name.startswith(("raw/", "spm/")) and Path(name).name != replaced:
+            _copy(corpus.folder / name, folder / name, digest)
+    model = sentencepiece.SentencePieceProcessor(model_file=str(corpus.sentencepiece_model))
+    write_lines(folder / "raw" / replaced, [model.decode_pieces(line.split()) for line in targets])
+    write_lines(folder / "spm" / replaced, targets)
 
 
 def _copy(path: Path, to: Path, digest: str) -> None:

@@ -22,6 +22,9 @@ from shared.errors import UserError
 ARCHIVES = {"en-de": "de-en", "en-ru": "ru-en"}  # by pair; the archive's own direction is the reverse
 SETS = ("TED.dev2010", "TEDX.dev2012", "TED.tst2010", "TED.tst2011", "TED.tst2012")
 LICENSE = "CC BY-NC-ND (TED talks, by WIT3 for IWSLT 2014)"
+# The archives' public addresses; WIT3 itself now gives just the whole release, of which ru-en.tgz is a part.
+URLS = {"de-en": "https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz"}
+RELEASE = "https://wit3.fbk.eu/2014-01"
 
 _METADATA = re.compile(r"\s*</?(url|talkid|keywords|speaker|reviewer|translator|doc)\b", re.IGNORECASE)
 _TALK = re.compile(r"\s*<talkid>\s*(\S+?)\s*<", re.IGNORECASE)

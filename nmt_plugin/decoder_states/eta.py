@@ -1,4 +1,4 @@
-"""The diffusion indices of two students on one text, and how a terminal shows them."""
+"""The diffusion indices of two students on one text, and which tokens they are of."""
 
 from collections.abc import Iterator, Sequence
 
@@ -30,15 +30,8 @@ def indices(
             yield Eta(text.split, target, set_name, names, value, normalization, chosen.chosen_by)
 
 
-def table(normalization: str, eta: Sequence[Eta]) -> Iterator[str]:
-    """Lines of a table in percent, a row for each target, and which tokens are its S1."""
-    yield f"eta in percent, normalization {normalization}; sets: {eta[0].chosen_by}"
-    columns = list(dict.fromkeys((row.split, row.set_name) for row in eta))
-    width = max(len(row.target) for row in eta) + 2
-    yield " " * width + "".join(f"{f'{split} {name}':>12}" for split, name in columns)
-    for target in dict.fromkeys(row.target for row in eta):
-        values = {(row.split, row.set_name): row.value for row in eta if row.target == target}
-        yield f"{target:<{width}}" + "".join(f"{100 * values[column]:>12.2f}" for column in columns)
+def similar_tokens(eta: Sequence[Eta]) -> Iterator[str]:
+    """Lines that tell which tokens are S1 of each target."""
     for row in eta:
         if row.set_name == "S1" and row.split == eta[0].split:
             yield f"S1 of {row.target}: {' '.join(row.members)}"

@@ -34,7 +34,7 @@ open_study() { # LABEL SETTING...
     fail "$RUNS holds something that is not a $LABEL's; choose another --output"
   fi
   mkdir -p "$RUNS" 2>/dev/null || fail "cannot make the folder $RUNS; choose another --output"
-  exec 9>"$RUNS/.lock" # workers keep it open, so it also holds while anything of a killed run still works
+  exec 9>"$RUNS/.lock" # workers keep it open, so it also holds until the last of a killed run has stopped
   flock -n 9 || fail "another $LABEL is running in $RUNS; wait for it to end"
   settings=$(printf '%s\n' "$LABEL" "$@")
   if [ "$FRESH" = yes ]; then
@@ -112,9 +112,18 @@ failed_cell() { # INDEX LOG
 }
 
 worker() { # NUMBER
-  local taken
+  local taken group=$BASHPID watch
+  end_with_the_run "$group" >/dev/null 2>&1 9>&- &
+  watch=$!
   use_one_gpu "$1"
   while take_cell; do run_cell "$1" "$taken"; done
+  kill "$watch" 2>/dev/null || true
+}
+
+# A run that is killed outright can stop nothing itself: its workers would go on unseen through all that is left.
+end_with_the_run() { # GROUP
+  while kill -0 $$; do sleep 1; done # $$ is the run's own process, here too
+  kill -- "-$1"
 }
 
 # fairseq would spread one training over every GPU it sees, and so train another batch size than the recipe's.

@@ -193,7 +193,10 @@ scores_cell() { # NAME
 finish() { # TITLE: run the cells, then report what there is; 1 where something failed
   local note="" status=0
   if [ "$SCALE" = mini ]; then note="Miniature: small models, trained for minutes on CPU cores."; fi
-  if [ -n "$UPDATES" ]; then note="Every model was trained for $UPDATES updates only (--updates)."; fi
+  if [ -n "$UPDATES" ]; then
+    note="Every model was trained for $UPDATES updates only (--updates)."
+    if [ "$SCALE" = mini ]; then note="Miniature: small models, on CPU cores. $note"; fi
+  fi
   run_cells || status=1
   if find "$RUNS/nmt" -name result.json 2>/dev/null | grep -q .; then report "$1" "$note"; fi
   if [ $status != 0 ]; then fail "some steps failed (above); call it again to run those that are missing"; fi

@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Build the report, print its heart and where it is."""
     options = _parser().parse_args(arguments)
     with exit_on_user_error():
+        _refuse_page(options.output)
         document = read_document(options.folder, title=options.title, note=options.note)
         page, plain = write_document(document, options.output or options.folder)
     from shared.report.terminal import to_text
@@ -58,6 +59,12 @@ def write_document(document: Document, output: Path) -> tuple[Path, Path]:
     except OSError as error:
         raise UserError(f"{output}: cannot write the report there ({error.strerror})") from None
     return page, plain
+
+
+def _refuse_page(output: Path | None) -> None:
+    """Raise UserError for an `output` that means a page: it would become a folder of that name."""
+    if output is not None and output.suffix.lower() in (".md", ".html"):
+        raise UserError(f"--output {output} is to be a folder; name one, for its report.md and report.html")
 
 
 def _check_drawing() -> None:

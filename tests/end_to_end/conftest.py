@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +40,31 @@ def run() -> Run:
         )
 
     return run_command
+
+
+@pytest.fixture(scope="session")
+def interrupt() -> Run:
+    """`interrupt(command, output, step, timeout)`: a study that gets Ctrl-C once it has noted `step` in `output` as
+    done (or after `timeout` seconds); what it printed, errors too, is in `stdout`.
+    """
+
+    def interrupt_command(
+        command: list[str], output: Path, step: str, timeout: float
+    ) -> "subprocess.CompletedProcess[str]":
+        # A test run that was itself started in the background ignores SIGINT, and hands that on.
+        job = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        done = output / "state" / "done"
+        deadline = time.monotonic() + timeout
+        while not (done.is_file() and step in done.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        job.send_signal(signal.SIGINT)
+        said, _ = job.communicate(timeout=60)
+        return subprocess.CompletedProcess(command, job.returncode, said)
+
+    return interrupt_command
 
 
 @pytest.fixture(scope="session")

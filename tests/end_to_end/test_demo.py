@@ -3,9 +3,7 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -39,21 +37,11 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo") / "results"
 
 
-def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(output: Path) -> None:
+def test_interrupted_demo_stops_what_it_started_and_keeps_what_is_finished(interrupt: Command, output: Path) -> None:
     command = ["bash", "scripts/demo.sh", "--quick", "--output", str(output)]
-    # A test run that was itself started in the background ignores SIGINT, and hands that on.
-    demo = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    done = output / "state" / "done"
-    deadline = time.monotonic() + 200
-    while not (done.is_file() and "vision/teacher-a0" in done.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    demo.send_signal(signal.SIGINT)
-    said, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130, said
-    assert "goes on from there" in said
+    stopped = interrupt(command, output, "vision/teacher-a0", timeout=200)
+    assert stopped.returncode == 130, stopped.stdout
+    assert "goes on from there" in stopped.stdout
     assert (output / "vision" / "teacher-a0" / "result.json").is_file()
     assert processes_naming(output) == []
     assert not list(output.rglob("*.part"))

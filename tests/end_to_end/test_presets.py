@@ -3,9 +3,6 @@
 import json
 import re
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -40,22 +37,14 @@ def student_settings(results: list[Result]) -> set[tuple[float | None, float | N
     return {(r.teacher.alpha, r.models[0].temperature, r.models[0].kd_weight) for r in students if r.teacher}
 
 
-def test_paper_is_interrupted_then_makes_the_whole_table(run: Command, text: Path, tmp_path: Path) -> None:
+def test_paper_is_interrupted_then_makes_the_whole_table(
+    run: Command, interrupt: Command, text: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "table"
     command = preset("paper", text, output, "--temperatures", "64")
-    # A test run that was itself started in the background ignores SIGINT, and hands that on.
-    job = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    done = output / "state" / "done"
-    deadline = time.monotonic() + 150
-    while not (done.is_file() and "teacher" in done.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    job.send_signal(signal.SIGINT)
-    said, _ = job.communicate(timeout=60)
-    assert job.returncode == 130, said
-    assert "goes on from there" in said
+    stopped = interrupt(command, output, "teacher", timeout=150)
+    assert stopped.returncode == 130, stopped.stdout
+    assert "goes on from there" in stopped.stdout
     trained = {path: path.stat().st_mtime_ns for path in output.rglob("checkpoint_last.pt")}
     finished = [path for path in trained if path.with_name("trained").exists()]
     assert finished
@@ -71,7 +60,7 @@ def test_paper_is_interrupted_then_makes_the_whole_table(run: Command, text: Pat
     assert "tiny (here), and the paper's IWSLT14, a different corpus" in report.replace("\\", "")
     row = next(line for line in report.splitlines() if line.startswith("| T = 64 |"))
     assert [cell.strip() for cell in row.split("|")][4:6] == ["6.564", "6.461"]
-    assert "4 updates only" in report
+    assert "Miniature: small models, on CPU cores. Every model was trained for 4 updates only" in report
 
     again = run(*command)
     assert again.returncode == 0, again.stderr

@@ -127,5 +127,5 @@ def test_a_teacher_of_another_dictionary_is_refused(run: Command, learned: Path,
         (tmp_path / f"dict.{language}.txt").write_text("\n".join(lines), encoding="utf-8")
     refused = run(*command(tmp_path / "teacher.pt", corpus, tmp_path / "new"))
     assert refused.returncode == 2
-    assert "dictionary differs from the student's: entry 4" in refused.stderr.splitlines()[-1]
+    assert "dictionary differs from the data's: entry 4" in refused.stderr.splitlines()[-1]
     assert not (tmp_path / "new").exists()

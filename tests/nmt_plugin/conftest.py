@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import OmegaConf
 
 from nmt_plugin.cache import main as cache_main
+from nmt_plugin.corpora import databin
 from nmt_plugin.criterions import WordKDCriterion
 
 ENTRIES = 20
@@ -100,7 +101,7 @@ def save_checkpoint(path: Path, trained: TransformerModel, criterion: dict[str, 
         "extra_state": {"previous_training_time": 34.5, "train_iterator": {"epoch": 1}},
     }
     if criterion["_name"] == "word_kd":
-        of = task(data)
+        of = TranslationTask.setup_task(task(data).cfg)  # with the dictionaries in `data`
         WordKDCriterion(of, **{name: value for name, value in criterion.items() if name != "_name"})
         state["task_state"] = of.state_dict()
     torch.save(state, path)
@@ -184,3 +185,27 @@ def make_cache(data_bin: Path, teachers: list[Path], tmp_path: Path) -> Callable
         return tmp_path / output
 
     return make
+
+
+@pytest.fixture
+def without_fairseq(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stands for fairseq-preprocess, which takes seconds to start; what it was asked for. The source's dictionary has
+    two lines, the target's three.
+    """
+    asked: list[dict[str, Any]] = []
+
+    def preprocess(
+        source: Path,
+        output: Path,
+        *languages: str,
+        workers: int,
+        joined: bool = True,
+        dictionaries: Mapping[str, Path] | None = None,
+    ) -> None:
+        asked.append({"joined": joined, "dictionaries": dictionaries})
+        output.mkdir()
+        for number, language in enumerate(languages, 2):
+            (output / f"dict.{language}.txt").write_text("a 2\n" * number)
+
+    monkeypatch.setattr(databin, "preprocess", preprocess)
+    return asked

@@ -162,9 +162,9 @@ def test_dictionaries_must_agree_entry_by_entry(tiny: ModuleType) -> None:
     swapped = Dictionary()
     for symbol in ("w1", "w0"):
         swapped.add_symbol(symbol)
-    with pytest.raises(UserError, match="target dictionary differs from the student's: entry 4 is 'w1', not 'w0'"):
+    with pytest.raises(UserError, match="target dictionary differs from the data's: entry 4 is 'w1', not 'w0'"):
         check_same_dictionary("target", swapped, tiny.dictionary(6))
-    with pytest.raises(UserError, match="has 12 entries and the student's 10"):
+    with pytest.raises(UserError, match="has 12 entries and the data's 10"):
         check_same_dictionary("target", tiny.dictionary(12), tiny.dictionary(10))
     with pytest.raises(UserError, match="only one"):
         check_same_dictionary("target", None, tiny.dictionary(10))
@@ -191,7 +191,7 @@ def test_a_teacher_of_the_other_direction_is_refused(tiny: ModuleType, data: Pat
     state = torch.load(checkpoint, weights_only=True)
     state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
     torch.save(state, checkpoint)
-    with pytest.raises(UserError, match="source_lang is 'de', the student's 'en'"):
+    with pytest.raises(UserError, match="source_lang is 'de', the data's 'en'"):
         LiveTeacher(str(checkpoint), tiny.task())
 
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -39,21 +40,6 @@ def help_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_help(tmp_path_factory.mktemp("help"))
 
 
-@pytest.fixture
-def without_fairseq(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Stands for fairseq-preprocess, which takes seconds to start; the calls it got."""
-    calls: list[Path] = []
-
-    def preprocess(source: Path, output: Path, *languages: str, workers: int, joined: bool) -> None:
-        calls.append(output)
-        output.mkdir()
-        for language in languages:
-            (output / f"dict.{language}.txt").write_text("a 2\nb 1\n")
-
-    monkeypatch.setattr(databin, "preprocess", preprocess)
-    return calls
-
-
 def arguments(help_tree: Path, output: Path, *more: str) -> list[str]:
     sizes = ["--valid-size", "8", "--test-size", "12", "--vocab-size", "70"]
     return ["libreoffice", "--pair", "en-de", "--source", str(help_tree), "--output", str(output), *sizes, *more]
@@ -78,7 +64,7 @@ def fails(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
     return message
 
 
-def test_a_corpus_and_its_card(help_tree: Path, tmp_path: Path, without_fairseq: list[Path]) -> None:
+def test_a_corpus_and_its_card(help_tree: Path, tmp_path: Path, without_fairseq: list[dict[str, Any]]) -> None:
     output = tmp_path / "deep" / "corpus"
     main(arguments(help_tree, output))
     card = json.loads((output / "card.json").read_text(encoding="utf-8"))
@@ -94,7 +80,7 @@ def test_a_corpus_and_its_card(help_tree: Path, tmp_path: Path, without_fairseq:
     assert not list(output.parent.glob("corpus.*"))
 
 
-def test_pieces_decode_to_the_raw_text(help_tree: Path, tmp_path: Path, without_fairseq: list[Path]) -> None:
+def test_pieces_decode_to_the_raw_text(help_tree: Path, tmp_path: Path, without_fairseq: list[dict[str, Any]]) -> None:
     main(arguments(help_tree, tmp_path / "corpus"))
     model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "corpus/spm/sentencepiece.model"))
     assert model.get_piece_size() == len(lines(tmp_path / "corpus/spm/sentencepiece.vocab")) == 70
@@ -107,7 +93,7 @@ def test_pieces_decode_to_the_raw_text(help_tree: Path, tmp_path: Path, without_
 
 @pytest.mark.parametrize("model_type", pieces.MODEL_TYPES)
 def test_two_builds_are_equal_whatever_the_workers(
-    help_tree: Path, tmp_path: Path, without_fairseq: list[Path], model_type: str
+    help_tree: Path, tmp_path: Path, without_fairseq: list[dict[str, Any]], model_type: str
 ) -> None:
     for workers in ("1", "2"):
         main(arguments(help_tree, tmp_path / workers, "--spm-model-type", model_type, "--workers", workers))
@@ -117,7 +103,7 @@ def test_two_builds_are_equal_whatever_the_workers(
 
 
 def test_a_finished_corpus_is_built_again_only_with_fresh(
-    help_tree: Path, tmp_path: Path, without_fairseq: list[Path], capsys: pytest.CaptureFixture[str]
+    help_tree: Path, tmp_path: Path, without_fairseq: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = arguments(help_tree, tmp_path / "corpus")
     main(command)
@@ -135,7 +121,7 @@ def test_a_finished_corpus_is_built_again_only_with_fresh(
 
 
 def test_changed_pages_are_noticed(
-    tmp_path: Path, without_fairseq: list[Path], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, without_fairseq: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = arguments(write_help(tmp_path / "help"), tmp_path / "corpus")
     main(command)
@@ -154,7 +140,7 @@ def test_a_folder_of_someone_else_is_never_touched(
 
 
 def test_mistakes_leave_one_line_and_no_folder(
-    help_tree: Path, tmp_path: Path, without_fairseq: list[Path], capsys: pytest.CaptureFixture[str]
+    help_tree: Path, tmp_path: Path, without_fairseq: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "corpus"
     command = arguments(help_tree, output)

@@ -1,14 +1,12 @@
 """One SentencePiece model and dictionary for both languages or one for each; and a corpus with other targets."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sentencepiece
 
-from nmt_plugin.corpora import databin
 from nmt_plugin.corpora.__main__ import main
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.corpora.distilled import STEPS, write_distilled
@@ -25,28 +23,6 @@ def lines(path: Path) -> list[str]:
 
 def numbered(words: str, start: int, count: int) -> str:
     return "".join(f"{words} {number}.\n" for number in range(start, start + count))
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Stands for fairseq-preprocess, which takes seconds to start; what it was asked for."""
-    asked: list[dict[str, Any]] = []
-
-    def preprocess(
-        source: Path,
-        output: Path,
-        *languages: str,
-        workers: int,
-        joined: bool = True,
-        dictionaries: Mapping[str, Path] | None = None,
-    ) -> None:
-        asked.append({"joined": joined, "dictionaries": dictionaries})
-        output.mkdir()
-        for number, language in enumerate(languages, 2):
-            (output / f"dict.{language}.txt").write_text("a 2\n" * number)
-
-    monkeypatch.setattr(databin, "preprocess", preprocess)
-    return asked
 
 
 def build(tmp_path: Path, name: str, *more: str) -> Path:
@@ -66,7 +42,7 @@ def model_of(path: Path) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 
-def test_separate_models_know_their_own_language(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
+def test_separate_models_know_their_own_language(tmp_path: Path, without_fairseq: list[dict[str, Any]]) -> None:
     corpus = read_corpus(build(tmp_path, "separate", "--dictionaries", "separate"))
     spm = tmp_path / "separate" / "spm"
     assert corpus.sentencepiece_model == spm / "sentencepiece.ru.model"
@@ -79,14 +55,14 @@ def test_separate_models_know_their_own_language(tmp_path: Path, calls: list[dic
         assert [model.decode_pieces(line.split()) for line in lines(spm / f"test.{language}")] == raw
         foreign = lines(tmp_path / "separate/raw" / f"test.{other}")[0]
         assert model.unk_id() in model.encode(foreign)
-    assert calls == [{"joined": False, "dictionaries": None}]
+    assert without_fairseq == [{"joined": False, "dictionaries": None}]
     card = json.loads((tmp_path / "separate/card.json").read_text("utf-8"))
     assert card["request"]["dictionaries"] == "separate"
     assert (card["source_entries"], card["dictionary_entries"]) == (2, 3)
 
 
 def test_joined_is_the_default_and_older_cards_still_answer(
-    tmp_path: Path, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, without_fairseq: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = read_corpus(build(tmp_path, "joined"))
     assert corpus.sentencepiece_model == corpus.source_sentencepiece_model
@@ -99,11 +75,13 @@ def test_joined_is_the_default_and_older_cards_still_answer(
     with pytest.raises(SystemExit):
         build(tmp_path, "joined", "--dictionaries", "separate")
     assert "dictionaries None (asked: separate)" in capsys.readouterr().err
-    assert calls == [{"joined": True, "dictionaries": None}]
+    assert without_fairseq == [{"joined": True, "dictionaries": None}]
 
 
 @pytest.mark.parametrize("dictionaries", ["joined", "separate"])
-def test_other_targets_and_nothing_else(tmp_path: Path, calls: list[dict[str, Any]], dictionaries: str) -> None:
+def test_other_targets_and_nothing_else(
+    tmp_path: Path, without_fairseq: list[dict[str, Any]], dictionaries: str
+) -> None:
     corpus = read_corpus(build(tmp_path, "corpus", "--dictionaries", dictionaries))
     targets = lines(corpus.folder / "spm/train.ru")
     targets = [*targets[::-1][:-1], ""]  # an empty translation is a line too
@@ -115,7 +93,7 @@ def test_other_targets_and_nothing_else(tmp_path: Path, calls: list[dict[str, An
         new = {path.name: sha256(path) for path in (tmp_path / "new" / part).iterdir()}
         assert old.keys() == new.keys()
         assert {name for name in old if old[name] != new[name]} == {"train.ru"}
-    assert calls[1]["dictionaries"] == {
+    assert without_fairseq[1]["dictionaries"] == {
         language: corpus.folder / "data-bin" / f"dict.{language}.txt" for language in ("en", "ru")
     }
     card = json.loads((corpus.folder / "card.json").read_text("utf-8"))
@@ -125,7 +103,7 @@ def test_other_targets_and_nothing_else(tmp_path: Path, calls: list[dict[str, An
     assert facts["distilled_from"] == {"corpus": "corpus", "card_sha256": sha256(corpus.folder / "card.json")}
 
 
-def test_targets_of_another_number_and_a_changed_corpus(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
+def test_targets_of_another_number_and_a_changed_corpus(tmp_path: Path, without_fairseq: list[dict[str, Any]]) -> None:
     corpus = read_corpus(build(tmp_path, "corpus"))
     with pytest.raises(UserError, match="29 translations for the 30 training pairs"):
         write_distilled(tmp_path / "new", corpus, ["a"] * 29, Progress(STEPS))

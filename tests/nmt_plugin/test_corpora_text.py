@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nmt_plugin.corpora import databin
 from nmt_plugin.corpora.__main__ import main
 from nmt_plugin.corpora.lines import read_lines
 from nmt_plugin.corpora.pairs import Pair
@@ -29,18 +28,6 @@ def write(tmp_path: Path) -> Write:
         return [str(path) for path in paths]
 
     return write_files
-
-
-@pytest.fixture
-def without_fairseq(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands for fairseq-preprocess, which takes seconds to start."""
-
-    def preprocess(source: Path, output: Path, *languages: str, workers: int, joined: bool) -> None:
-        output.mkdir()
-        for language in languages:
-            (output / f"dict.{language}.txt").write_text("a 2\nb 1\n")
-
-    monkeypatch.setattr(databin, "preprocess", preprocess)
 
 
 def numbered(count: int, start: int = 0) -> tuple[str, str]:

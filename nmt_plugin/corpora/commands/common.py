@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt_plugin.arguments import positive as count
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora import pieces
 from nmt_plugin.corpora.build import STEPS, Vocabulary, write_corpus
 from nmt_plugin.corpora.card import finished_card, write_card
@@ -58,7 +58,9 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, help="corpus folder to make: raw/ spm/ data-bin/ card.json"
     )
-    parser.add_argument("--vocab-size", type=count, default=6000, help="pieces of a SentencePiece model (%(default)s)")
+    parser.add_argument(
+        "--vocab-size", type=positive, default=6000, help="pieces of a SentencePiece model (%(default)s)"
+    )
     parser.add_argument("--spm-model-type", choices=pieces.MODEL_TYPES, default="bpe", help="default %(default)s")
     parser.add_argument(
         "--dictionaries",
@@ -67,7 +69,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         help="one SentencePiece model and dictionary for both languages, or one for each (%(default)s)",
     )
     parser.add_argument("--seed", type=seed, default=1, help="of the split and of SentencePiece (default %(default)s)")
-    parser.add_argument("--workers", type=count, default=2, help="processes of fairseq-preprocess (%(default)s)")
+    parser.add_argument("--workers", type=positive, default=2, help="processes of fairseq-preprocess (%(default)s)")
     parser.add_argument("--fresh", action="store_true", help="build again even if a corpus is there")
 
 

@@ -4,12 +4,12 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora import iwslt14, splits
 from nmt_plugin.corpora.commands.common import (
     Prepared,
     add_output_options,
     build_corpus,
-    count,
     digest_of,
     ratio,
     reasons,
@@ -21,9 +21,6 @@ from nmt_plugin.corpora.progress import Progress
 from shared.errors import UserError
 
 STEPS = 3  # of `_prepare`
-# The archives' public addresses; WIT3 itself now gives just the whole release, of which ru-en.tgz is a part.
-URLS = {"de-en": "https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz"}
-RELEASE = "https://wit3.fbk.eu/2014-01"
 
 
 def add_parser(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,7 +34,7 @@ def add_parser(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--url", help="mirror to download the archive from (it is kept beside the corpus folder)")
     parser.add_argument("--lowercase", action="store_true", help="all text in lower case, as in published numbers")
     limits = "of train and valid, in words and marks (%(default)s)"
-    parser.add_argument("--max-words", type=count, default=175, help=f"drop longer pairs {limits}")
+    parser.add_argument("--max-words", type=positive, default=175, help=f"drop longer pairs {limits}")
     parser.add_argument("--max-ratio", type=ratio, default=1.5, help=f"longer over shorter {limits}")
     add_output_options(parser)
 
@@ -64,8 +61,8 @@ def _source(options: argparse.Namespace) -> Path:
         raise UserError("--source and --url are both given; name a local archive or a mirror, not both")
     if options.source is not None:
         return options.source
-    hint = f"get release 2014-01 from {RELEASE} and name it, or its {archive}.tgz, with --source"
-    url = options.url or URLS.get(archive)
+    hint = f"get release 2014-01 from {iwslt14.RELEASE} and name it, or its {archive}.tgz, with --source"
+    url = options.url or iwslt14.URLS.get(archive)
     if url is None:
         raise UserError(f"{archive}.tgz has no address of its own; {hint}, or name a mirror with --url")
     return fetch_archive(url, options.output.parent / f"iwslt14.{archive}.tgz", hint)
@@ -92,7 +89,7 @@ def _prepare(options: argparse.Namespace, files: dict[str, bytes], progress: Pro
     source, target = options.pair.split("-")
     facts = {
         "license": iwslt14.LICENSE,
-        "release": RELEASE,
+        "release": iwslt14.RELEASE,
         "inputs": iwslt14.fingerprint(files),
         "test_sets": {name: len(pairs) for name, (pairs, _) in sets.items()},
         "segments_numbered_otherwise": {name: unlike for name, (_, unlike) in sets.items() if unlike},

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora import libreoffice, splits
 from nmt_plugin.corpora.cleaning import Rules, clean
 from nmt_plugin.corpora.commands.common import (
     Prepared,
     add_output_options,
     build_corpus,
-    count,
     ratio,
     reasons,
     vocabulary_request,
@@ -28,9 +28,9 @@ def add_parser(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.set_defaults(build=build)
     parser.add_argument("--pair", required=True, help=f"source-target: {' or '.join(libreoffice.PAIRS)}")
     parser.add_argument("--source", required=True, type=Path, help="folder with en-US/, de/, ru/ (scripts/setup.sh)")
-    parser.add_argument("--valid-size", type=count, default=1000, help="pairs aimed at (default %(default)s)")
-    parser.add_argument("--test-size", type=count, default=1200, help="pairs aimed at (default %(default)s)")
-    parser.add_argument("--max-words", type=count, default=Rules.max_words, help="drop longer pairs (%(default)s)")
+    parser.add_argument("--valid-size", type=positive, default=1000, help="pairs aimed at (default %(default)s)")
+    parser.add_argument("--test-size", type=positive, default=1200, help="pairs aimed at (default %(default)s)")
+    parser.add_argument("--max-words", type=positive, default=Rules.max_words, help="drop longer pairs (%(default)s)")
     parser.add_argument("--max-ratio", type=ratio, default=Rules.max_ratio, help="longer over shorter (%(default)s)")
     add_output_options(parser)
 

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nmt_plugin.arguments import positive
 from nmt_plugin.corpora import splits
 from nmt_plugin.corpora.cleaning import Rules, clean
 from nmt_plugin.corpora.commands.common import (
     Prepared,
     add_output_options,
     build_corpus,
-    count,
     digest_of,
     ratio,
     reasons,
@@ -41,15 +41,15 @@ def add_parser(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     given = f"{several}; stays as it is (without --valid and --test, both are taken from --train)"
     parser.add_argument("--valid", nargs="+", type=Path, metavar="FILE", help=given)
     parser.add_argument("--test", nargs="+", type=Path, metavar="FILE", help=given)
-    parser.add_argument("--valid-size", type=count, help=f"pairs to take from --train ({SIZES['valid']})")
-    parser.add_argument("--test-size", type=count, help=f"pairs to take from --train ({SIZES['test']})")
+    parser.add_argument("--valid-size", type=positive, help=f"pairs to take from --train ({SIZES['valid']})")
+    parser.add_argument("--test-size", type=positive, help=f"pairs to take from --train ({SIZES['test']})")
     block = "neighbouring lines that stay together when valid and test are taken from --train (%(default)s)"
-    parser.add_argument("--block", type=count, default=20, help=block)
+    parser.add_argument("--block", type=positive, default=20, help=block)
     leaks = "leave sentences of --valid and --test in --train, and only count them"
     parser.add_argument("--keep-leaks", action="store_true", help=leaks)
-    parser.add_argument("--max-words", type=count, default=Rules.max_words, help="drop longer pairs (%(default)s)")
+    parser.add_argument("--max-words", type=positive, default=Rules.max_words, help="drop longer pairs (%(default)s)")
     characters = "drop longer pairs (%(default)s)"
-    parser.add_argument("--max-characters", type=count, default=Rules.max_characters, help=characters)
+    parser.add_argument("--max-characters", type=positive, default=Rules.max_characters, help=characters)
     longer = "longer over shorter, in characters (%(default)s)"
     parser.add_argument("--max-ratio", type=ratio, default=Rules.max_ratio, help=longer)
     parser.add_argument("--licence", default="not stated", help="of the text, for the card")

@@ -254,6 +254,17 @@ def test_an_output_that_is_a_file_is_refused(demo: Path, tmp_path: Path, capsys:
     assert "cannot write the report there" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["report.md", "study.HTML"])
+def test_an_output_that_means_a_page_is_refused(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([str(demo), "--output", str(tmp_path / "new" / name)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: --output {tmp_path / 'new' / name} is to be a folder; ")
+    assert not (tmp_path / "new").exists()
+
+
 def test_missing_matplotlib_names_the_extra(
     demo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
