@@ -125,6 +125,57 @@ def test_a_run_that_dies_while_it_names_its_cache_has_nothing_left_to_compute(
     assert content(folder) == whole
 
 
+def test_records_that_did_not_reach_the_disk_are_computed_again(
+    make_cache: MakeCache, tmp_path: Path, computed: list[int]
+) -> None:
+    """Those of a batch that was finished, which nothing else would compute again."""
+    whole = content(make_cache(*TRAIN, output="whole"))
+    lost = computed[0]
+    with interruption_after(11):
+        make_cache(*TRAIN)
+    part = tmp_path / "cache" / "train.part"
+    sentences = np.fromfile(part / "sentences.bin", SENTENCE)
+    tokens = bytearray((part / "tokens.bin").read_bytes())
+    record = len(tokens) // int(sentences["length"].sum())
+    first = int(sentences[lost]["start"]) * record
+    tokens[first : first + record] = bytes(record)
+    (part / "tokens.bin").write_bytes(tokens)
+    computed.clear()
+    assert content(make_cache(*TRAIN)) == whole
+    assert lost in computed
+
+
+def test_a_cache_of_another_teacher_is_not_gone_on_with(make_cache: MakeCache, teachers: list[Path]) -> None:
+    """Its records are whole: only the request tells whose they are."""
+    with interruption_after(11):
+        make_cache(*TRAIN, "--teacher", str(teachers[1]))
+    assert content(make_cache(*TRAIN)) == content(make_cache(*TRAIN, output="whole"))
+
+
+def test_a_request_goes_before_the_files_that_it_speaks_of(
+    make_cache: MakeCache, tmp_path: Path, teachers: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with interruption_after(11):
+        make_cache(*TRAIN, "--teacher", str(teachers[1]))
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            make_cache(*TRAIN)
+    assert not (tmp_path / "cache" / "train.part" / "request.json").exists()
+
+
+def test_a_finished_cache_is_three_files(make_cache: MakeCache) -> None:
+    assert {path.name for path in (make_cache(*TRAIN) / "train").iterdir()} == {
+        "manifest.json",
+        "sentences.bin",
+        "tokens.bin",
+    }
+
+
 def test_fresh_forgets_what_an_interrupted_run_wrote(make_cache: MakeCache, computed: list[int]) -> None:
     with interruption_after(11):
         make_cache(*TRAIN)

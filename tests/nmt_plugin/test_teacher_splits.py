@@ -6,9 +6,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt_plugin.criterions import WordKDCriterion
+from nmt_plugin.teachers.cached import CachedTeacher
 from shared.errors import UserError
 
 MakeCache = Callable[..., Path]
@@ -94,3 +96,25 @@ def test_each_part_of_sharded_data_is_checked(
     with pytest.raises(SystemExit):
         criterion(student, tiny.loaded_batch(task, [1, 3]))
     assert "1 sentences of the train data (the first: 0)" in capsys.readouterr().err
+
+
+def test_each_split_of_a_cache_knows_its_own_long_sentences(
+    tiny: ModuleType, make_cache: MakeCache, data_bin: Path
+) -> None:
+    pairs = tiny.sentences(5, seed=2)
+    pairs[1] = ([5] * 70, [6])
+    tiny.write_split(data_bin, "valid", pairs)
+    task = tiny.task(data_bin)
+    teacher = CachedTeacher(str(make_cache("--topk", "4")), task)
+    for split in ("train", "valid"):
+        task.load_dataset(split)
+    teacher.check_split("train", task.dataset("train"), np.arange(12))
+    with pytest.raises(UserError, match=r"1 sentences of the valid data \(the first: 1\)"):
+        teacher.check_split("valid", task.dataset("valid"), np.arange(5))
+
+
+def test_data_files_that_are_gone_are_not_compared(tiny: ModuleType, make_cache: MakeCache, data_bin: Path) -> None:
+    """Each sentence is checked at use anyway."""
+    folder = make_cache("--topk", "4")
+    (data_bin / "train.en-de.de.idx").unlink()
+    assert set(CachedTeacher(str(folder), tiny.task(data_bin)).stores) == {"train", "valid"}
