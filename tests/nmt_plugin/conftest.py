@@ -60,6 +60,11 @@ def model(of: TranslationTask, seed: int = 0) -> TransformerModel:
     return TransformerModel.build_model(arguments(), of)
 
 
+def own_parameters(of: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """What is trained. The original fairseq 0.12.2 keeps copies beside it, named `fc1_weight` and the like."""
+    return [p for name, p in of.named_parameters() if name.rpartition(".")[2] in ("weight", "bias")]
+
+
 def batch(of: TranslationTask, lengths: tuple[int, ...] = (5, 3, 1), seed: int = 0) -> dict[str, Any]:
     """Sentences of `lengths` target tokens (eos included), padded on the right."""
     generator = torch.Generator().manual_seed(seed)
