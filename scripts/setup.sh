@@ -44,7 +44,7 @@ install_environment() {
   "${pip[@]}" setuptools wheel cython numpy
   "${pip[@]}" --no-build-isolation fairseq-fixed
   step 4 'lskd itself and everything else'
-  "${pip[@]}" --no-build-isolation -e '.[nmt,vision,tracking,cluster,dev]'
+  "${pip[@]}" --no-build-isolation -e '.[nmt,vision,dali-cuda120,tracking,cluster,dev]'
   environment_key >"$stamp"
 }
 

@@ -77,7 +77,7 @@ class Model:
     arch: str
     parameters: int
     sha256: str
-    seed: int
+    seed: int | None  # None: a foreign checkpoint, which does not say
     alpha: float | None = None
     temperature: float | None = None
     kd_weight: float | None = None
@@ -105,7 +105,8 @@ class Eta:
 class Panel:
     """One panel of a projection figure: 2-D points of three classes for one student and split.
 
-    `points` maps a class name to its [[x, y], ...]; `centroids` maps it to one [x, y].
+    `points` maps a class name to its [[x, y], ...]; `centroids` maps it to one [x, y]. `basis` is the sha256 of the
+    model whose axes it is drawn on, where the panels of a figure share them; None: the student's own.
     """
 
     split: str
@@ -113,6 +114,7 @@ class Panel:
     temperature: float | None
     points: dict[str, list[list[float]]]
     centroids: dict[str, list[float]]
+    basis: str | None = None
 
     def __post_init__(self) -> None:
         pairs = [*self.centroids.values(), *(xy for rows in self.points.values() for xy in rows)]

@@ -1,103 +1,106 @@
 """`python -m vision.diffusion`: the diffusion index eta between two students of one teacher, T low and T high."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 
-from shared.diffusion import ClassSets, diffusion_index, explicit_sets, nearest_centroid_sets
-from shared.diffusion.class_sets import class_index
+from torch import Tensor
+
+from shared.diffusion import NORMALIZATIONS, ClassSets, diffusion_index, nearest_centroid_sets, on_one_scale
 from shared.diffusion.pairs import Student, check_pair
+from shared.diffusion.table import table_in_percent
 from shared.errors import UserError
 from shared.naming import unique_name
 from shared.results import Eta, Result, RunClock, write_result
+from vision.checkpoint import Card, load_card
+from vision.class_sets import class_sets
 from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
-from vision.features import ExportedModel, load_same_data
+from vision.features import FeatureReader, load_same_data
 from vision.settings import DiffusionSettings
 
 SPLITS = ("train", "val")
 
 
 def diffusion(settings: DiffusionSettings) -> None:
-    """Write eta of every (split, target, set) to `output/result.json` and print a table.
+    """Write eta of every (split, normalization, target, set) to `output/result.json` and print a table.
 
     `val` is the fixed validation part of the training images, never the test set. Raises UserError for students of
     different teachers or recipes, or where the temperature does not rise from `low` to `high`.
     """
     clock = RunClock()
-    low, high = ExportedModel(settings.low), ExportedModel(settings.high)
-    check_pair(_student(low), _student(high))
-    data = load_same_data(settings.data, [low, high])
-    sets = list(_class_sets(settings, data, low))
-    if len({chosen.target for chosen in sets}) != len(sets):
-        raise UserError(f"targets names a class twice: {settings.targets}")
-    eta = [row for split in SPLITS for row in _indices(settings.normalization, split, data, low, high, sets)]
-    models = [low.card.model, high.card.model]
-    teacher = low.card.teacher
-    temperatures = [f"T{model.temperature:g}" for model in models]
-    parts = [data.name, models[0].arch, "diffusion", f"a{teacher.alpha if teacher else 0:g}", *temperatures]
+    cards = {path: load_card(path) for path in (settings.low, settings.high)}
+    check_pair(*(_student(path, cards[path]) for path in (settings.low, settings.high)))
+    teacher = cards[settings.low].teacher
+    if settings.teacher is not None:
+        cards[settings.teacher] = load_card(settings.teacher)
+        if teacher is None or cards[settings.teacher].model.sha256 != teacher.sha256:
+            raise UserError(f"{settings.teacher} is not the teacher of {settings.low}; sets=nearest wants that one")
+    data = load_same_data(settings.data, cards)
+    low, high = (FeatureReader(path, data, settings.loader) for path in (settings.low, settings.high))
+    sets = list(_class_sets(settings, data).values())
+    normalizations = NORMALIZATIONS if settings.normalization == "all" else (settings.normalization,)
+    eta = [row for split in SPLITS for row in _indices(normalizations, split, data, low, high, sets)]
+    models = [low.described, high.described]
+    parts = [data.name, models[0].arch, "diffusion", f"a{(teacher.alpha if teacher else 0) or 0:g}"]
+    parts += [f"T{model.temperature:g}" for model in models]
     parts += [settings.sets, settings.normalization, f"seed{models[0].seed}"]
     chosen = [dataclasses.asdict(one) for one in sets]
     name = settings.name or unique_name(parts, models, chosen, settings.normalization)
     provenance = clock.provenance(device_name(low.device))
     record = Result("diffusion", "image-classification", name, data.record(), models, provenance, teacher, eta=eta)
     path = write_result(settings.output, record)
-    print("\n".join(_table(settings.normalization, eta)))
+    for normalization in normalizations:
+        print(*table_in_percent([row for row in eta if row.normalization == normalization]), sep="\n")
     print(path, flush=True)
 
 
-def _student(model: ExportedModel) -> Student:
-    card = model.card
-    return Student(str(model.path), card.model, card.teacher, {"export (last or best)": card.export})
+def _student(path: str, card: Card) -> Student:
+    return Student(path, card.model, card.teacher, {"export (last or best)": card.export})
 
 
-def _class_sets(settings: DiffusionSettings, data: ImageData, student: ExportedModel) -> Iterator[ClassSets]:
-    names = data.class_names
-    if settings.sets == "explicit":
-        targets = settings.targets if settings.targets is not None else list(settings.data.sets)
-        if unset := [target for target in targets if target not in settings.data.sets] or not targets:
-            raise UserError(
-                f"data.sets has no S1 and S2 for {unset if targets else 'any target'}; "
-                f"it knows {', '.join(settings.data.sets) or 'none'}; or choose sets=nearest"
-            )
-        for target in targets:
-            chosen = settings.data.sets[target]
-            yield explicit_sets(target, chosen.s1, chosen.s2, names)
-        return
-    teacher = ExportedModel(settings.teacher or "")
-    if student.card.teacher is None or teacher.card.model.sha256 != student.card.teacher.sha256:
-        raise UserError(f"{teacher.path} is not the teacher of {student.path}; sets=nearest wants that one")
-    centroids = teacher.centroids(data.split("train"))
-    for target in names if settings.targets is None else settings.targets:
-        yield nearest_centroid_sets(centroids, class_index(target, names), settings.s1_size)
+def _class_sets(settings: DiffusionSettings, data: ImageData) -> dict[int, ClassSets]:
+    """S1 and S2 by target; the teacher's centroids are measured once, and only where they choose."""
+    if settings.sets == "nearest" and not 1 <= settings.s1_size <= (most := len(data.class_names) - 2):
+        raise UserError(f"s1_size is {settings.s1_size}; of {most + 2} classes it must be 1 to {most}")
+
+    @cache
+    def centroids() -> Tensor:
+        return FeatureReader(settings.teacher or "", data, settings.loader).centroids(data, "train")
+
+    def nearest(target: int) -> ClassSets:
+        return nearest_centroid_sets(centroids(), target, settings.s1_size)
+
+    return class_sets(settings.sets, data.class_names, settings.targets, explicit=settings.data.sets, nearest=nearest)
 
 
 def _indices(
-    normalization: str, split: str, data: ImageData, low: ExportedModel, high: ExportedModel, sets: list[ClassSets]
+    normalizations: Sequence[str],
+    split: str,
+    data: ImageData,
+    low: FeatureReader,
+    high: FeatureReader,
+    sets: list[ClassSets],
 ) -> Iterator[Eta]:
-    images = data.split(split)
-    before, after = low.centroids(images), high.centroids(images)
-    for chosen in sets:
-        for set_name, members in (("S1", chosen.s1), ("S2", chosen.s2)):
-            value = diffusion_index(
-                before,
-                after,
-                chosen.target,
-                members,
-                normalization=normalization,
-                normalize_over=[*chosen.s1, *chosen.s2],
-            )
-            names = [data.class_names[k] for k in members]
-            yield Eta(split, data.class_names[chosen.target], set_name, names, value, normalization, chosen.chosen_by)
-
-
-def _table(normalization: str, eta: list[Eta]) -> Iterator[str]:
-    yield f"eta in percent, normalization {normalization}; sets {eta[0].chosen_by}"
-    yield f"{'target':<14}" + "".join(f"{split + ' ' + name:>12}" for split in SPLITS for name in ("S1", "S2"))
-    for target in dict.fromkeys(row.target for row in eta):
-        row = {(one.split, one.set_name): one.value for one in eta if one.target == target}
-        cells = "".join(f"{100 * row[split, name]:>12.2f}" for split in SPLITS for name in ("S1", "S2"))
-        yield f"{target:<14}{cells}"
+    """eta of every target on S1 and on S2, under each normalization, after one pass of each student over a split."""
+    centroids = low.centroids(data, split), high.centroids(data, split)
+    names = data.class_names
+    for normalization in normalizations:
+        pairwise = normalization == "mean_pairwise"  # measured once, not for every target: there may be a million pairs
+        before, after = on_one_scale(*centroids) if pairwise else centroids
+        for chosen in sets:
+            for set_name, members in (("S1", chosen.s1), ("S2", chosen.s2)):
+                value = diffusion_index(
+                    before,
+                    after,
+                    chosen.target,
+                    members,
+                    normalization="none" if pairwise else normalization,
+                    normalize_over=[*chosen.s1, *chosen.s2],
+                )
+                shown = [names[k] for k in members]
+                yield Eta(split, names[chosen.target], set_name, shown, value, normalization, chosen.chosen_by)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Penultimate features of exported models, batch by batch, and class centroids over them."""
+"""Trained models of any origin that read a data set: their penultimate features, and class centroids of these."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -8,56 +8,97 @@ from torch import Tensor
 
 from shared.diffusion import CentroidAccumulator
 from shared.errors import UserError
-from vision.checkpoint import check_same_data, load_export
-from vision.data import ImageData, load_data
-from vision.data.image_data import Images
+from vision.checkpoint import Card, check_same_data, load_card
+from vision.data import ImageData, evaluation_batches, load_data
 from vision.models import classifier, penultimate
-from vision.settings import DataSettings
+from vision.networks.open import open_network
+from vision.networks.renormalize import renormalize
+from vision.networks.settings import NetworkSettings
+from vision.reading import with_progress
+from vision.settings import DataSettings, LoaderSettings
+
+Batch = tuple[Tensor, Tensor]
 
 
-class ExportedModel:
-    """An export opened for reading features, on a GPU where there is one."""
+class FeatureReader:
+    """A trained model that reads the images of a data set, on a GPU where there is one.
 
-    def __init__(self, path: str) -> None:
-        """Raises UserError where `path` is not an export."""
-        self.path = Path(path)
-        model, self.card = load_export(path)
+    `described` is what records say of it, `card` that of this project's exports (None for other models), `teacher` the
+    model that it was distilled from, where that is known.
+    """
+
+    def __init__(
+        self, spec: str, data: ImageData, loader: LoaderSettings, known: NetworkSettings | None = None
+    ) -> None:
+        """`spec` and `known` as in `open_network`; `loader` is for images on disk.
+
+        Raises UserError where `spec` is no model, or one that does not fit `data`.
+        """
+        opened = open_network(spec, known, class_names=data.class_names, image_shape=data.image_shape)
+        self.spec, self.described, self.notes = spec, opened.card, opened.notes
+        self.card = load_card(spec) if is_export(spec) else None
+        self.teacher = self.card.teacher if self.card else None
+        head = classifier(opened.model)
+        self.weight, self.bias = head.weight.detach().clone(), None if head.bias is None else head.bias.detach().clone()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = model.to(self.device).eval()
-        head = classifier(model)
-        self.weight, self.bias = head.weight.detach().cpu(), None if head.bias is None else head.bias.detach().cpu()
+        self.network = opened.model.to(self.device)
+        self._loader, self._adapt = loader, None
+        if opened.mean is not None and opened.std is not None:
+            self._adapt = renormalize(data.mean, data.std, opened.mean, opened.std)
 
     @torch.inference_mode()
-    def features(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of (features [n, d], labels [n]) on the CPU, every image once, in order."""
-        for batch, labels in images.evaluation_batches():
-            yield penultimate(self.network, batch.to(self.device)).cpu(), labels
+    def batches(self, data: ImageData, split: str) -> Iterator[Batch]:
+        """Every image of a split once, in order, normalized as this model wants it: (images [n, C, H, W] on the model's
+        device, labels [n]). Shows how far it is.
+        """
+        adapt = None if self._adapt is None else self._adapt.to(self.device)
+        count, what = len(data.splits[split]), f"{self.spec} on {split}"
+        for images, labels in with_progress(evaluation_batches(data, split, self._loader), count, what):
+            images = images.to(self.device, memory_format=torch.channels_last)
+            yield images if adapt is None else adapt(images), labels
 
-    def centroids(self, images: Images) -> Tensor:
-        """Class centroids [C, d], float64, streamed; NaN for a class that `images` lack.
+    @torch.inference_mode()
+    def features(self, data: ImageData, split: str) -> Iterator[Batch]:
+        """Batches of (features [n, d], labels [n]) of a split on the CPU, every image once, in order."""
+        for images, labels in self.batches(data, split):
+            yield penultimate(self.network, images).cpu(), labels.cpu()
+
+    def centroids(self, data: ImageData, split: str) -> Tensor:
+        """Class centroids [K, d] over a split, float64, streamed; NaN for a class without images.
 
         Raises UserError where the model has diverged.
         """
-        accumulator = CentroidAccumulator(len(self.card.class_names), self.weight.shape[1])
+        accumulator = CentroidAccumulator(*self.weight.shape)
         try:
-            for features, labels in self.features(images):
+            for features, labels in self.features(data, split):
                 accumulator.update(features, labels)
         except ValueError as error:
-            raise UserError(f"{self.path}: {error}") from None
+            raise UserError(f"{self.spec}: {error}") from None
         return accumulator.centroids
 
 
-def load_same_data(settings: DataSettings, models: list[ExportedModel]) -> ImageData:
-    """The data set with the training images that `models` were trained on.
+def is_export(spec: str) -> bool:
+    """Whether `spec` is one of this project's exports, which have a card beside them, rather than any other model."""
+    return spec.endswith(".safetensors") and Path(spec).with_suffix(".json").is_file()
 
-    Raises UserError where a model has other classes, inputs or training images than the rest.
+
+def load_cards(specs: Sequence[str]) -> dict[str, Card]:
+    """The cards of those that are this project's exports. Raises UserError for a damaged one."""
+    return {spec: load_card(spec) for spec in specs if is_export(spec)}
+
+
+def load_same_data(settings: DataSettings, cards: dict[str, Card]) -> ImageData:
+    """The data set with the training images that the models of these cards, by path, were trained on.
+
+    Without cards, all its training images. Raises UserError where a model has other classes, inputs or training images
+    than the rest.
     """
-    sizes = [model.card.model.recipe["train_size"] for model in models]
+    sizes = [card.model.recipe["train_size"] for card in cards.values()]
     if len(set(sizes)) > 1:
         raise UserError(
             f"the models were trained on different numbers of images ({sizes}), so they share no train split"
         )
-    data = load_data(settings, sizes[0])
-    for model in models:
-        check_same_data(model.path, model.card, data)
+    data = load_data(settings, sizes[0] if sizes else None)
+    for path, card in cards.items():
+        check_same_data(path, card, data)
     return data

@@ -1,29 +1,29 @@
 """`python -m vision.train`: train a teacher with label smoothing, or distil a student from one."""
 
 import dataclasses
-import logging
-import warnings
 
 import torch
 from lightning import Trainer, seed_everything
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from shared.errors import UserError
 from shared.results import Metric, Model, Result, RunClock, write_result
-from vision.best_and_last import BestAndLast
-from vision.checkpoint import Card, check_same_data, load_export, save_export
+from vision.checkpoint import Card, save_export
 from vision.cli import run
-from vision.data import ImageData, load_data
+from vision.data import ImageData, evaluation_batches, load_data, training_batches
+from vision.data.image_files import ImageFiles
+from vision.data.readable import check_readable
 from vision.device import device_name
-from vision.distillation import Distillation, check_trainable
 from vision.models import build_model
-from vision.progress import EpochLines, on_terminal
-from vision.run_folder import RunFolder
 from vision.scores import score
 from vision.settings import TrainSettings
-from vision.teacher import FrozenTeacher
+from vision.training.distillation import Distillation
+from vision.training.feasible import check_trainable
+from vision.training.frozen_teacher import FrozenTeacher
+from vision.training.inputs import Inputs, open_inputs
+from vision.training.progress import EpochLines, on_terminal
+from vision.training.ranks import barrier, dataclass_over_ranks, on_rank_zero
+from vision.training.run_folder import RunFolder
+from vision.training.trainer import build_trainer, fit
 
 
 def train(settings: TrainSettings) -> None:
@@ -32,38 +32,43 @@ def train(settings: TrainSettings) -> None:
     Raises UserError, before any training, for whatever is wrong in the settings, the data or the teacher.
     """
     clock = RunClock()
-    teacher, teacher_card = (None, None) if settings.teacher is None else load_export(settings.teacher)
     data = load_data(settings.data, settings.recipe.train_size)
-    inputs = {"teacher_sha256": teacher_card.model.sha256 if teacher_card else None, "data_sha256": data.sha256}
+    inputs = open_inputs(settings, data)
     folder = RunFolder(settings.output)
-    folder.check(settings, inputs)
+    folder.check(settings, inputs.digests)
     if folder.finished and not settings.fresh:
         print(f"already finished: {folder.path}/result.json (fresh=true trains it again)", flush=True)
         return
-    if settings.teacher and teacher_card:
-        check_same_data(settings.teacher, teacher_card, data)
+    inputs.check(settings, data)
+    for split in data.splits.values():
+        if isinstance(split, ImageFiles):
+            check_readable(split)
     seed_everything(settings.seed, verbose=False)
     model = build_model(settings.model.name, len(data.class_names), data.image_shape, settings.model.kwargs)
-    lines = EpochLines(shown=not on_terminal())
-    check_trainable(model, settings.recipe, len(data.split("train")))
-    trainer = _trainer(settings, folder, lines)
-    folder.claim(settings, inputs)
-    _fit(trainer, settings, folder, data, model, teacher)
-    card = _card(settings, data, model, teacher_card.model if teacher_card else None)
-    metrics, exports = _export_and_score(folder, model, card, data, trainer.strategy.root_device)
-    provenance = clock.provenance(device_name(trainer.strategy.root_device), extra_seconds=lines.earlier_seconds)
+    inputs.initialize(model)
+    lines = EpochLines(shown=not on_terminal() and on_rank_zero())
+    check_trainable(model, settings, len(data.splits["train"]))
+    trainer = build_trainer(settings, folder, lines)
+    if on_rank_zero():
+        folder.claim(settings, inputs.digests)
+    _fit(trainer, settings, folder, data, model, inputs)
+    card = _card(settings, data, model, inputs)
+    metrics, exports = _export_and_score(settings, folder, model, card, data, trainer)
+    if not on_rank_zero():
+        return
+    device = trainer.strategy.root_device
+    provenance = clock.provenance(device_name(device), extra_seconds=lines.earlier_seconds)
     name = settings.name or _name(card)
-    record = data.record()
     result = Result(
         "model",
         "image-classification",
         name,
-        record,
+        data.record(),
         [exports["last"]],
         provenance,
         teacher=card.teacher,
         metrics=metrics,
-        notes=[f"best/* are scores of best.safetensors, sha256 {exports['best'].sha256}"],
+        notes=[f"best/* are scores of best.safetensors, sha256 {exports['best'].sha256}", *inputs.notes],
     )
     path = write_result(folder.path, result)
     top1, top5 = metrics["last/test/top1"], metrics["last/test/top5"]
@@ -71,92 +76,64 @@ def train(settings: TrainSettings) -> None:
 
 
 def _fit(
-    trainer: Trainer,
-    settings: TrainSettings,
-    folder: RunFolder,
-    data: ImageData,
-    model: nn.Module,
-    teacher: nn.Module | None,
+    trainer: Trainer, settings: TrainSettings, folder: RunFolder, data: ImageData, model: nn.Module, inputs: Inputs
 ) -> None:
+    ranks = (trainer.global_rank, trainer.world_size)
+    train = training_batches(data, settings.recipe, settings.loader, settings.seed, *ranks, settings.accumulate)
+    teacher = None
+    if inputs.teacher:
+        teacher = FrozenTeacher(inputs.teacher.reading(data.mean, data.std), compile=settings.compile)
     module = Distillation(
         model.train(),
         settings.recipe,
+        -(-len(train) // settings.accumulate),
         settings.seed,
         settings.alpha,
-        teacher=FrozenTeacher(teacher) if teacher else None,
+        teacher,
         temperature=settings.temperature or 1.0,
         kd_weight=settings.kd_weight,
+        compile=settings.compile,
+        check_steps=settings.log_steps,
     )
-    train_images = data.split("train", flip=settings.recipe.flip)
-    resume = folder.resume_from if folder.resume_from.is_file() else None
-    if resume:
+    resume = folder.resume_from if folder.resume_from.is_file() and not settings.fresh else None
+    if resume and on_rank_zero():
         print(f"resuming from {resume}", flush=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # the data are in memory
-        warnings.filterwarnings("ignore", message=".*treespec.*")  # Lightning's own use of torch
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-        trainer.fit(
-            module,
-            train_images.training_batches(settings.recipe.batch_size, settings.seed),
-            data.split("val").evaluation_batches(),
-            ckpt_path=resume,
-            weights_only=True,
-        )
-
-
-def _trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines) -> Trainer:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # Filling fresh memory with NaN is a debugging aid of torch's deterministic mode, and a slow one.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    loggers: list[Logger] = [CSVLogger(folder.path, name="logs")]
-    if settings.tensorboard:
-        try:
-            loggers.append(TensorBoardLogger(folder.path, name="logs"))
-        except ModuleNotFoundError:
-            raise UserError("tensorboard=true needs the package: pip install tensorboard") from None
-    try:
-        return Trainer(
-            accelerator=settings.accelerator,
-            devices=1,
-            max_epochs=settings.recipe.epochs,
-            logger=loggers,
-            callbacks=[
-                lines,
-                BestAndLast(folder.path),
-            ],
-            deterministic="warn",
-            enable_progress_bar=on_terminal(),
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-        )
-    except (
-        ValueError,
-        RuntimeError,
-        MisconfigurationException,
-    ) as error:  # Lightning's own words for an accelerator that is not there
-        raise UserError(f"accelerator={settings.accelerator}: {str(error).splitlines()[0]}") from None
+    fit(trainer, module, train, evaluation_batches(data, "val", settings.loader, *ranks), resume)
 
 
 def _export_and_score(
-    folder: RunFolder, model: nn.Module, card: Card, data: ImageData, device: torch.device
+    settings: TrainSettings, folder: RunFolder, model: nn.Module, card: Card, data: ImageData, trainer: Trainer
 ) -> tuple[dict[str, Metric], dict[str, Model]]:
     """Write the last and the best model and score both on test and val; the scores, and the two models' records."""
+    barrier()  # rank 0 has written the last checkpoint
     best = card.build()
     saved = torch.load(folder.best_checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     best.load_state_dict({name.removeprefix("model."): tensor for name, tensor in saved.items()})
     metrics: dict[str, Metric] = {}
     described = {}
+    device = trainer.strategy.root_device
     for which, network in (("last", model), ("best", best)):
-        own_card = dataclasses.replace(card, export=which)
-        described[which] = save_export(folder.path / f"{which}.safetensors", network, own_card).model
+        if on_rank_zero():
+            own_card = dataclasses.replace(card, export=which)
+            described[which] = save_export(folder.path / f"{which}.safetensors", network, own_card).model
         for split in ("test", "val"):
-            metrics |= score(network.to(device), data.split(split).evaluation_batches()).metrics(f"{which}/{split}")
+            batches = evaluation_batches(data, split, settings.loader, trainer.global_rank, trainer.world_size)
+            scores = dataclass_over_ranks(score(network.to(device), batches), device)
+            metrics |= scores.metrics(f"{which}/{split}")
     return metrics, described
 
 
-def _card(settings: TrainSettings, data: ImageData, model: nn.Module, teacher: Model | None) -> Card:
+def _card(settings: TrainSettings, data: ImageData, model: nn.Module, inputs: Inputs) -> Card:
+    teacher = inputs.teacher.card if inputs.teacher else None
     hard_labels = teacher is None or settings.kd_weight < 1.0
+    recipe = dataclasses.asdict(settings.recipe) | {
+        "validation_size": settings.data.validation_size,
+        "image_size": settings.data.image_size,
+        "loader": settings.loader.name if settings.data.image_size else "memory",
+        "initialized_from": inputs.digests["weights_sha256"],
+        "model.name": settings.model.name,  # `arch` is a free label
+        "model.kwargs": settings.model.kwargs,
+    }
     described = Model(
         role="teacher" if teacher is None else "student",
         arch=settings.model.label,
@@ -166,9 +143,7 @@ def _card(settings: TrainSettings, data: ImageData, model: nn.Module, teacher: M
         alpha=settings.alpha if hard_labels else None,
         temperature=settings.temperature,
         kd_weight=None if teacher is None else settings.kd_weight,
-        recipe=dataclasses.asdict(settings.recipe)
-        | {"schedule": "one cycle", "validation_size": settings.data.validation_size}
-        | {"model.name": settings.model.name, "model.kwargs": settings.model.kwargs},  # `arch` is a free label
+        recipe=recipe,
     )
     return Card(
         arch=settings.model.name,
@@ -188,7 +163,7 @@ def _card(settings: TrainSettings, data: ImageData, model: nn.Module, teacher: M
 def _name(card: Card) -> str:
     """A name that tells the runs of a study apart, e.g. `fashion_mnist-slim-resnet-student-a0.1-T3-seed1`."""
     alpha = card.teacher.alpha if card.teacher else card.model.alpha
-    parts = [card.data, card.model.arch, card.model.role, f"a{alpha:g}"]
+    parts = [card.data, card.model.arch, card.model.role, "a-unknown" if alpha is None else f"a{alpha:g}"]
     if card.model.temperature is not None:
         parts.append(f"T{card.model.temperature:g}")
     if card.model.kd_weight not in (None, 1.0):

@@ -25,6 +25,11 @@ from shared.results import Result
 _TASK_TITLES = {"translation": "Translation", "image-classification": "Image classification"}
 _ITEMS = {"translation": "token", "image-classification": "image"}
 _FEATURES = {"translation": "decoder states", "image-classification": "penultimate features"}
+_OWN_BASIS = "each column has its own projection and scale, so compare shapes, not lengths, between columns."
+_SHARED_BASIS = (
+    "all columns share the axes of one model and one scale, which says something where the models' features have the "
+    "same coordinates."
+)
 _LEAD = (
     f"This report shows what label smoothing in the teacher (its weight is {ALPHA}) and the temperature of "
     "distillation (T) did to the students of this study. Every table, figure and sentence is computed from the "
@@ -91,11 +96,11 @@ def _projections(results: Sequence[Result]) -> list[Block]:
         classes = listing(list(dict.fromkeys(name for panel in result.panels for name in panel.points)))
         item = _ITEMS[result.task]
         points = sum(len(rows) for panel in result.panels for rows in panel.points.values())
+        shares_basis = all(panel.basis for panel in result.panels)
         caption = (
             f"{result.data.name}: {_FEATURES[result.task]} of {classes}, projected on the plane of their output "
             f"weights. A mark is one {item}, a star the centroid of its class. Look within a column at how tight a "
-            "class is and how far apart the similar classes lie; each column has its own projection and scale, so "
-            "compare shapes, not lengths, between columns."
+            f"class is and how far apart the similar classes lie; {_SHARED_BASIS if shares_basis else _OWN_BASIS}"
         )
         alt = f"Scatter plots of {count(points, f'projected {item}')} of {classes}, in columns {shown}."
         try:

@@ -10,7 +10,7 @@ from shared.report.text import NO_BREAK, PLUS_MINUS, number, signed
 from shared.stats import MeanInterval, mean_interval
 
 # (teacher seed, student seed; None for a teacher) -> (name of the record, value)
-Observations = Mapping[tuple[int, int | None], tuple[str, float]]
+Observations = Mapping[tuple[int | None, int | None], tuple[str, float]]
 
 
 def score_cell(observed: Observations, digits: int, *, expected: int = 1) -> Cell:

@@ -24,7 +24,7 @@ class Line:
     chosen_by: str
 
 
-Cells = dict[tuple[Line, Column], dict[tuple[int, int | None], tuple[str, float]]]
+Cells = dict[tuple[Line, Column], dict[tuple[int | None, int | None], tuple[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class EtaGroup:
         return list(dict.fromkeys(alpha for alpha, _ in self.columns))
 
     def observed(self, line: Line, column: Column) -> Observations:
-        return dict(sorted(self.cells.get((line, column), {}).items(), key=lambda entry: entry[0][0]))
+        return dict(sorted(self.cells.get((line, column), {}).items(), key=lambda entry: entry[0][0] or 0))
 
     def agreement(self, column: Column) -> tuple[int, int]:
         """(target, seed) pairs with both signs as systematic diffusion predicts, and all pairs that have both sets."""

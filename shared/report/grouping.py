@@ -174,9 +174,9 @@ def _match_seeds(group: Group) -> list[Group]:
     return [_with(group, part, _seeds({i.teacher.seed for i in part}), caution) for part in parts]
 
 
-def _seeds(seeds: Iterable[int]) -> str:
-    ordered = sorted(seeds)
-    return ("teacher seed " if len(ordered) == 1 else "teacher seeds ") + listing([str(s) for s in ordered])
+def _seeds(seeds: Iterable[int | None]) -> str:
+    ordered = ["not recorded" if seed is None else str(seed) for seed in sorted(seeds, key=lambda s: (s is None, s))]
+    return ("teacher seed " if len(ordered) == 1 else "teacher seeds ") + listing(ordered)
 
 
 def _with(group: Group, items: list[Item], variant: str, caution: str) -> Group:

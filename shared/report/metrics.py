@@ -26,6 +26,7 @@ _SCALES = {
     "top5": Scale("top-5 accuracy", 2, 1),
     "ter": Scale("TER", 2, 2, lower_is_better=True),
     "nll": Scale("negative log-likelihood", 4, 2, lower_is_better=True),
+    "ece": Scale("expected calibration error", 2, 3, lower_is_better=True),
 }
 _CHECKPOINTS = {"": "", "last": "last epoch", "best": "best epoch on validation"}
 _SPLITS = {"test": "test set", "val": "validation set", "valid": "validation set", "train": "training set"}

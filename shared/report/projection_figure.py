@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SPLITS = ("train", "val", "valid", "test")  # top row first; any other split follows
 _LABELS = {"train": "training", "val": "validation", "valid": "validation"}
 Column = tuple[float, float | None]
+Limits = tuple[tuple[float, float], tuple[float, float]]  # of x and of y
 
 
 def draw_projection(panels: Sequence[Panel], *, items: str = "images") -> Figure:
@@ -24,9 +25,10 @@ def draw_projection(panels: Sequence[Panel], *, items: str = "images") -> Figure
 
     `items` says what the points are: images, or tokens.
 
-    The two axes of a column share their limits and scale (each student has its own projection, so distances compare
-    within a column, not between columns). A class keeps its colour and marker in every panel. The figure is not
-    registered with pyplot: `figure.savefig(path)` needs no display and nothing has to be closed.
+    The two axes of a column share their limits and scale. Each student has its own projection, so distances compare
+    within a column, not between columns, unless the panels name one basis: then all columns share their limits. A
+    class keeps its colour and marker in every panel. The figure is not registered with pyplot: `figure.savefig(path)`
+    needs no display and nothing has to be closed.
 
     Raises UserError for no panels, two panels of one place, a panel without points, or a centroid without its class.
     """
@@ -37,7 +39,7 @@ def draw_projection(panels: Sequence[Panel], *, items: str = "images") -> Figure
     splits = _order({split for split, _ in cells})
     columns = sorted({column for _, column in cells}, key=lambda c: (c[0], c[1] is not None, c[1] or 0.0))
     classes = list(dict.fromkeys(name for panel in panels for name in panel.points))
-    limits = {column: _limits([p for (_, place), p in cells.items() if place == column]) for column in columns}
+    limits = _limits_by_column(cells)
     with rc_context(STYLE):
         figure = Figure(figsize=(0.6 + 2.5 * len(columns), 0.9 + 2.4 * len(splits)), layout="constrained")
         axes = figure.subplots(len(splits), len(columns), squeeze=False)
@@ -80,8 +82,16 @@ def _column_title(column: Column) -> str:
     return f"teacher {ALPHA} = {alpha:g}\n{who}"
 
 
-def _limits(panels: Sequence[Panel]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """One square that holds every point and centroid of a column, with a margin of 5 %."""
+def _limits_by_column(cells: dict[tuple[str, Column], Panel]) -> dict[Column, Limits]:
+    scales = {column: panel.basis or column for (_, column), panel in cells.items()}
+    return {
+        column: _limits([panel for (_, other), panel in cells.items() if scales[other] == scale])
+        for column, scale in scales.items()
+    }
+
+
+def _limits(panels: Sequence[Panel]) -> Limits:
+    """One square that holds every point and centroid of the panels, with a margin of 5 %."""
     points = [xy for panel in panels for rows in panel.points.values() for xy in rows]
     points += [xy for panel in panels for xy in panel.centroids.values()]
     xs, ys = [xy[0] for xy in points], [xy[1] for xy in points]

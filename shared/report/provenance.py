@@ -57,7 +57,7 @@ def _row(record: Result, path: Path, stacks: list[str]) -> list[Cell]:
     return [
         Cell(f"{record.name}\n{path.as_posix()}"),
         Cell(_subject(record)),
-        Cell(", ".join(dict.fromkeys(str(model.seed) for model in record.models))),
+        Cell(", ".join(dict.fromkeys("not recorded" if m.seed is None else str(m.seed) for m in record.models))),
         Cell(_teacher(record.teacher)),
         Cell(f"{duration(p.wall_seconds)}, {memory(p.peak_memory_bytes)}, {p.device}\n{moment(p.finished)}"),
         Cell(code, title=p.git_commit or ""),

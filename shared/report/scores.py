@@ -19,7 +19,7 @@ class Scores:
     """`cells` maps (row, alpha) and (teacher seed, student seed) to the items of one model, the latest last."""
 
     group: Group
-    cells: dict[tuple[Row, float | None], dict[tuple[int, int | None], list[Item]]]
+    cells: dict[tuple[Row, float | None], dict[tuple[int | None, int | None], list[Item]]]
     cautions: list[str]
 
     @classmethod
@@ -51,7 +51,7 @@ class Scores:
     def observed(self, row: Row, alpha: float | None, key: Key) -> Observations:
         """Values of one metric, by seeds, in order of seed."""
         cell = self.cells.get((row, alpha), {})
-        found = sorted(cell.items(), key=lambda entry: (entry[0][0], entry[0][1] or 0))
+        found = sorted(cell.items(), key=lambda entry: tuple(seed or 0 for seed in entry[0]))
         latest = {s: i.record for s, items in found for i in items if key.text in i.record.metrics}
         return {seeds: (record.name, record.metrics[key.text].value) for seeds, record in latest.items()}
 

@@ -93,8 +93,9 @@ def study(tmp_path_factory: pytest.TempPathFactory, keys_read: set[tuple[str, st
     data = write_fashion_mnist(root / "data")
     common = [
         f"data.data_dir={data}",
-        *("data.validation_size=60", "model=tiny_resnet", "recipe=quick", "recipe.train_size=200"),
-        *("recipe.batch_size=32", "recipe.epochs=8", "recipe.flip=false", "accelerator=cpu"),
+        *("data.validation_size=60", "model=tiny_resnet", "recipe=quick"),
+        *("recipe.train_size=200", "recipe.warmup_epochs=2"),
+        *("recipe.batch_size=32", "recipe.epochs=16", "recipe.augmentation.flip=false", "accelerator=cpu"),
     ]
     train(compose_settings("train", [*common, "alpha=0.1", f"output={root}/teacher"]))
     teacher = root / "teacher" / "last.safetensors"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import UserError
+from tests.vision.generated import write_cub
 from vision import settings as settings_module
 from vision.cli import CONF
 
@@ -18,23 +19,31 @@ def yaml_files():
 
 @pytest.mark.parametrize("path", yaml_files(), ids=lambda path: str(path.relative_to(CONF)))
 def test_every_file_begins_with_a_command_and_comments_every_key(path: Path):
+    base = path.parent / "base.yaml"
     lines = path.read_text().splitlines()
     first = lines[1] if lines[0] == "# @package _global_" else lines[0]  # Hydra wants its own line first
     assert re.match(r"# python -m vision\.(train|evaluate|diffusion|project) .*=", first)
+    if "  - base" in lines:  # which explains them
+        keys, known = (
+            set(re.findall(r"^ *([a-z_0-9]+):", text, re.M)) for text in (path.read_text(), base.read_text())
+        )
+        assert keys - {"defaults"} <= known
+        return
     above_hydra = lines[: lines.index("hydra:")] if "hydra:" in lines else lines
     for above, line in itertools.pairwise(above_hydra):
         if re.match(r" *[a-z_0-9]+:", line) and not line.startswith(("defaults:", "    ")):
-            assert above.startswith("#") or "  # " in line or ": {s1" in line, line
+            assert above.lstrip().startswith("#") or "  # " in line or ": {s1" in line, line
 
 
 @pytest.mark.parametrize("option", [p.stem for p in sorted((CONF / "experiment").glob("*.yaml"))])
 def test_every_experiment_composes(compose, option):
-    chosen = TEACHER if "student" in option else []
+    teacher = "teacher" in option
+    chosen = ["alpha=0.1", "model.weights=x"] if option == "cub_teacher" else [] if teacher else TEACHER
     settings = compose("train", [f"experiment={option}", "output=x", *chosen])
-    assert (settings.teacher is not None) == ("student" in option)
+    assert (settings.teacher is None) == teacher
 
 
-@pytest.mark.parametrize("group", ["data", "model", "recipe"])
+@pytest.mark.parametrize("group", ["data", "loader", "model", "recipe"])
 def test_every_option_composes(compose, group):
     for path in (CONF / group).glob("*.yaml"):
         compose("train", [f"{group}={path.stem}", "output=x"])
@@ -55,7 +64,23 @@ def test_every_option_composes(compose, group):
         ("train", ["output=x", *TEACHER, "kd_weight=0"], "above 0 and at most 1"),
         ("train", ["output=x", *TEACHER, "alpha=0.1"], "would do nothing"),
         ("train", ["output=x", "recipe.epochs=0"], r"recipe\.epochs is 0"),
-        ("train", ["output=x", "recipe.warmup=1"], r"recipe\.warmup"),
+        ("train", ["output=x", "recipe.warmup_epochs=8"], r"recipe\.warmup_epochs"),
+        ("train", ["output=x", "recipe.schedule=sine"], "choose one of cosine, step"),
+        ("train", ["output=x", "recipe.precision=8"], "choose one of 32, bf16, 16"),
+        ("train", ["output=x", "recipe.clip=0"], r"recipe\.clip is 0"),
+        ("train", ["output=x", "recipe.ema=1"], r"recipe\.ema is 1"),
+        ("train", ["output=x", "recipe.augmentation.crop=some"], "choose one of none, resized, padded"),
+        ("train", ["output=x", "recipe.augmentation.padding=4"], r"goes together with .*crop=padded"),
+        ("train", ["output=x", "recipe.augmentation.scale=[0.5,0.1]"], r"scale is \[0\.5, 0\.1\]"),
+        ("train", ["output=x", "recipe.augmentation.jitter=[0.1]"], "want brightness, contrast, saturation"),
+        ("train", ["output=x", "recipe.augmentation.grayscale=2"], "grayscale is a probability"),
+        ("train", ["output=x", "loader.name=ffcv"], "choose one of torchvision, dali"),
+        ("train", ["output=x", "loader.device=gpu"], "gpu with loader=dali"),
+        ("train", ["output=x", "loader.workers=-1"], r"loader\.workers=-1"),
+        ("train", ["output=x", "devices=3"], "multiple of devices"),
+        ("train", ["output=x", "accumulate=0"], "accumulate is 0"),
+        ("train", ["output=x", "checkpoint_steps=0"], "checkpoint_steps is 0"),
+        ("train", ["output=x", "network.arch=resnet18"], "are for students"),
         ("train", ["output=x", "threads=0"], "threads is 0"),
         ("train", ["output=x", "seed=-1"], "seed is -1"),
         ("diffusion", ["low=a", "high=b", "output=x", "targets=[]"], "targets is empty"),
@@ -63,7 +88,7 @@ def test_every_option_composes(compose, group):
         ("evaluate", ["checkpoint=x", "split=dev"], "choose one of train, val, test"),
         ("evaluate", ["checkpoint=x", "name=mine"], "name is for the record"),
         ("diffusion", ["low=a", "high=b", "output=x", "normalization=max"], "choose one of mean_pairwise"),
-        ("diffusion", ["low=a", "high=b", "output=x", "sets=wordnet"], "choose explicit"),
+        ("diffusion", ["low=a", "high=b", "output=x", "sets=alike"], "choose one of explicit"),
         ("diffusion", ["low=a", "high=b", "output=x", "sets=nearest"], "goes together with teacher="),
         ("project", ["students=[]", "output=x"], "students is empty"),
         ("project", ["students=[a]", "output=x", "train_images=0"], "train_images is 0"),
@@ -79,6 +104,7 @@ def test_every_key_is_read(compose, study, keys_read, tmp_path):
     from vision.diffusion import diffusion
     from vision.evaluate import evaluate
     from vision.project import project
+    from vision.train import train
 
     data = [f"data.data_dir={study.data}", "data.validation_size=60"]
     pair = [f"low={study.low}", f"high={study.high}", f"output={tmp_path}"]
@@ -86,6 +112,16 @@ def test_every_key_is_read(compose, study, keys_read, tmp_path):
     diffusion(compose("diffusion", [*data, *pair]))
     diffusion(compose("diffusion", [*data, *pair, "sets=nearest", f"teacher={study.teacher}"]))
     project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}"]))
+    birds = [f"data.data_dir={write_cub(tmp_path / 'cub').parent}", "data.official=false", "data.validation_size=5"]
+    small = ["data.image_size=32", "data.resize=36", "recipe.epochs=1", "recipe.batch_size=8", "recipe.warmup_epochs=0"]
+    given = ["recipe.precision=32", "loader.workers=1", "accelerator=cpu", "model=tiny_resnet", "model.weights=null"]
+    for loader in ("torchvision", "dali"):
+        output = f"output={tmp_path}/{loader}"
+        train(compose("train", ["experiment=cub_teacher", f"loader={loader}", *birds, *small, *given, output]))
+    with pytest.raises(UserError, match=r"data\.download=true fetches it"):
+        train(compose("train", ["data=cub", f"data.data_dir={study.root}", "output=x"]))
+    padded = ["recipe.augmentation.crop=padded", "recipe.augmentation.padding=2", "recipe.epochs=3"]
+    train(compose("train", [*study.common, *padded, f"output={tmp_path}/padded"]))
     keys = {
         (kind.__name__, field.name)
         for kind in vars(settings_module).values()

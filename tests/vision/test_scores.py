@@ -1,13 +1,14 @@
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from shared.errors import UserError
-from vision.scores import Scores, score
+from vision.scores import Outcomes, Scores, score
 
 
-def test_counts_and_nll_by_hand():
+def test_counts_and_sums_by_hand():
     scores = Scores()
     # probabilities .7 .1 .1 .05 .03 .02, classes 0, 1, 5: right, in the top five, outside it
     logits = torch.tensor([0.7, 0.1, 0.1, 0.05, 0.03, 0.02]).log().expand(3, 6)
@@ -18,7 +19,23 @@ def test_counts_and_nll_by_hand():
     assert metrics["test/top1"].value == pytest.approx(100 / 3)
     assert metrics["test/top5"].value == pytest.approx(200 / 3)
     assert metrics["test/nll"].value == pytest.approx(-(math.log(0.7) + math.log(0.1) + math.log(0.02)) / 3)
+    assert metrics["test/ece"].value == pytest.approx(100 * abs(1 / 3 - 0.7), rel=1e-6)  # all in one bin
+    assert metrics["test/ece"].signature == "15 equal-width bins of the top-1 confidence"
     assert {metric.count for metric in metrics.values()} == {3}
+
+
+def test_outcomes_of_a_batch():
+    """The probabilities are softmax's: logits may be shifted by any constant, and be of half precision."""
+    logits = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]]).log() + 7
+    outcomes = Outcomes.of(logits, torch.tensor([2, 1]))
+    assert outcomes.predicted.tolist() == [0, 1]
+    assert outcomes.top5.tolist() == [True, True]  # of three classes all are among the five
+    torch.testing.assert_close(
+        outcomes.log_prob.exp(), torch.tensor([0.25, 0.75], dtype=torch.float64), atol=1e-6, rtol=0
+    )
+    torch.testing.assert_close(outcomes.confidence, torch.tensor([0.5, 0.75], dtype=torch.float64), atol=1e-6, rtol=0)
+    certain = Outcomes.of(torch.tensor([[900.0, -900.0]], dtype=torch.bfloat16), torch.tensor([0]))
+    assert (certain.log_prob.item(), certain.confidence.item()) == (0.0, 1.0)
 
 
 def test_a_short_last_batch_weighs_by_its_images():
@@ -30,8 +47,24 @@ def test_a_short_last_batch_weighs_by_its_images():
     assert score(Constant(1, 1), batches).top1_percent == pytest.approx(80.0)
 
 
-def test_outputs_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_outputs_that_are_not_finite_are_refused(value):
     scores = Scores()
-    scores.update(torch.full((2, 3), float("nan")), torch.tensor([0, 1]))
+    scores.update(torch.full((2, 3), value), torch.tensor([0, 1]))
     with pytest.raises(UserError, match="diverged"):
         scores.metrics("test")
+
+
+def test_scores_of_parts_add_up_field_by_field():
+    """As over the processes of a distributed run: 31 images, 16 and 15, none twice."""
+    logits = torch.randn(31, 7, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(31) % 7
+    whole, first, second = Scores(), Scores(), Scores()
+    whole.update(logits, labels)
+    first.update(logits[::2], labels[::2])
+    second.update(logits[1::2], labels[1::2])
+    names = [field.name for field in dataclasses.fields(Scores)]
+    added = Scores(**{name: getattr(first, name) + getattr(second, name) for name in names})
+    assert (added.count, added.top1, added.top5) == (whole.count, whole.top1, whole.top5)
+    for name, metric in whole.metrics("val").items():
+        assert added.metrics("val")[name].value == pytest.approx(metric.value, rel=1e-12)

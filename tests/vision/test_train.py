@@ -7,10 +7,10 @@ from safetensors.torch import load_file, save_file
 from shared.errors import UserError
 from shared.files import sha256
 from shared.results import read_result
-from vision.best_and_last import BestAndLast
 from vision.checkpoint import load_card, load_export
-from vision.run_folder import RunFolder
 from vision.train import train
+from vision.training.best_and_last import BestAndLast
+from vision.training.run_folder import RunFolder
 
 
 def test_the_record_of_a_student(study):
@@ -27,7 +27,8 @@ def test_the_record_of_a_student(study):
     assert (result.teacher.alpha, result.teacher.role) == (0.1, "teacher")
     assert result.data.sizes == {"train": 200, "val": 60, "test": 60}
     assert len(result.data.sha256) == 4
-    expected = {f"{w}/{s}/{m}" for w in ("last", "best") for s in ("test", "val") for m in ("top1", "top5", "nll")}
+    names = ("top1", "top5", "nll", "ece")
+    expected = {f"{w}/{s}/{m}" for w in ("last", "best") for s in ("test", "val") for m in names}
     assert set(result.metrics) == expected
     assert {metric.count for metric in result.metrics.values()} == {60}
     assert result.metrics["last/test/top1"].value > 30  # ten classes: chance is 10
@@ -135,7 +136,8 @@ def test_a_moved_folder_still_knows_its_best_score(study, tmp_path):
 
 
 def test_momentum_is_the_first_beta_of_adams_family(study, compose, tmp_path):
-    overrides = ["recipe.optimizer=adamw", "recipe.momentum=0.7", "recipe.lr=0.001", "recipe.epochs=1"]
+    overrides = ["recipe.optimizer=adamw", "recipe.momentum=0.7", "recipe.lr=0.001"]
+    overrides += ["recipe.epochs=1", "recipe.warmup_epochs=0"]
     train(compose("train", [*study.common, *overrides, f"output={tmp_path}"]))
     groups = torch.load(tmp_path / "last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
     assert {tuple(group["betas"]) for group in groups} == {(0.7, 0.999)}
@@ -158,14 +160,16 @@ def test_a_diverging_run_ends_without_a_record(study, compose, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": "digits"}, "image shape"),
-        ({"data.mean": "[0.1]"}, "mean of"),
+        ({"data": "digits"}, "class names of"),
         ({"data.validation_size": "50"}, "validation_size of"),
         ({"model.name": "resnet81"}, "timm has no model"),
         ({"recipe.optimizer": "sgdd"}, r"recipe\.optimizer=sgdd"),
         ({"accelerator": "abacus"}, "accelerator=abacus"),
         ({"recipe.batch_size": "1"}, "batches of one"),
-        ({"recipe.epochs": "2", "recipe.batch_size": "100", "recipe.warmup": "0.25"}, "no more than one step"),
+        ({"recipe.batch_size": "300", "accumulate": "2"}, "recipe.batch_size=300 is more than the 200 training images"),
+        ({"recipe.augmentation.rotation": "45"}, "images in memory know flip and crop=padded"),
+        ({"model.weights": "nowhere.pth"}, r"model\.weights: nowhere\.pth: no such file"),
+        ({"network.arch": "resnet50"}, r"network\.arch"),
     ],
 )
 def test_bad_input_is_refused_before_training(study, compose, tmp_path, change, message):
@@ -232,5 +236,5 @@ class TestExports:
         weights |= {name: weights[name][:9].clone() for name in ("fc.weight", "fc.bias")}
         save_file(weights, export)
         self.edit(export, class_names=card["class_names"][:9], model=card["model"] | {"sha256": sha256(export)})
-        with pytest.raises(UserError, match="knows 9 classes, fashion_mnist has 10"):
+        with pytest.raises(UserError, match="knows 9 classes, the data has 10"):
             train(compose("train", [*study.common, f"teacher={export}", "temperature=1", f"output={tmp_path}/run"]))

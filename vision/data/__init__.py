@@ -1,23 +1,75 @@
-"""Data sets by the name that `data.name` gives."""
+"""Data sets by the name that `data.name` gives, and their batches."""
 
+import dataclasses
 from collections.abc import Callable
+from importlib import import_module
 
 from shared.errors import UserError
-from vision.data.digits import digits
-from vision.data.fashion_mnist import fashion_mnist
-from vision.data.image_data import ImageData
-from vision.settings import DataSettings
+from vision.data.batches import Batches
+from vision.data.image_data import ImageData, ImageTensors
+from vision.data.tensor_batches import TensorBatches
+from vision.settings import DataSettings, LoaderSettings, RecipeSettings
 
-__all__ = ["ImageData", "load_data"]
+__all__ = ["Batches", "ImageData", "evaluation_batches", "load_data", "training_batches"]
 
-_LOADERS: dict[str, Callable[[DataSettings, int | None], ImageData]] = {
-    "digits": digits,
-    "fashion_mnist": fashion_mnist,
-}
+NAMES = ("cifar10", "cifar100", "cub", "digits", "fashion_mnist", "folder")
+_MODULES = {"cifar10": "cifar", "cifar100": "cifar"}
+EVALUATION_BATCH = 500  # images in memory; images on disk are larger: see below
+EVALUATION_BATCH_ON_DISK = 128
 
 
 def load_data(settings: DataSettings, train_size: int | None) -> ImageData:
     """The data set, its first `train_size` training images (None: all). Raises UserError for anything wrong in it."""
-    if settings.name not in _LOADERS:
-        raise UserError(f"unknown data.name {settings.name!r}; choose one of {', '.join(_LOADERS)}")
-    return _LOADERS[settings.name](settings, train_size)
+    if settings.name not in NAMES:
+        raise UserError(f"unknown data.name {settings.name!r}; choose one of {', '.join(NAMES)}")
+    module = import_module(f"vision.data.{_MODULES.get(settings.name, settings.name)}")
+    reader: Callable[[DataSettings, int | None], ImageData] = getattr(module, settings.name)
+    data = reader(settings, train_size)
+    return dataclasses.replace(data, resize=settings.resize, interpolation=settings.interpolation)
+
+
+def training_batches(
+    data: ImageData,
+    recipe: RecipeSettings,
+    loader: LoaderSettings,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    accumulate: int = 1,
+) -> Batches:
+    """Shuffled and augmented batches of the training split for one of `world` processes; `accumulate` make an update.
+
+    `recipe.batch_size` images make an update, over all processes. Raises UserError for an augmentation that the images
+    cannot have.
+    """
+    split = data.splits["train"]
+    size = recipe.batch_size // (world * accumulate)
+    if isinstance(split, ImageTensors):
+        _check_in_memory(recipe)
+        common = (seed, rank, world, accumulate)
+        return TensorBatches(split, data.mean, data.std, size, recipe.augmentation, *common)
+    from vision.data.file_batches import file_batches
+
+    return file_batches(data, split, size, loader, recipe.augmentation, seed, rank, world, accumulate)
+
+
+def evaluation_batches(
+    data: ImageData, split: str, loader: LoaderSettings | None = None, rank: int = 0, world: int = 1
+) -> Batches:
+    """Every image of a split once over all of `world` processes, in order, without augmentation."""
+    images = data.splits[split]
+    if isinstance(images, ImageTensors):
+        return TensorBatches(images, data.mean, data.std, EVALUATION_BATCH, rank=rank, world=world)
+    from vision.data.file_batches import file_batches
+
+    size = EVALUATION_BATCH_ON_DISK
+    return file_batches(data, images, size, loader or LoaderSettings(), rank=rank, world=world)
+
+
+def _check_in_memory(recipe: RecipeSettings) -> None:
+    asked = recipe.augmentation
+    if asked.crop == "resized" or asked.rotation or asked.grayscale or any(asked.jitter):
+        raise UserError(
+            "recipe.augmentation: images in memory know flip and crop=padded; the rest is for images on disk "
+            "(data=folder, data=cub)"
+        )

@@ -5,7 +5,7 @@ import hashlib
 import torch
 
 from shared.errors import UserError
-from vision.data.image_data import ImageData, cut_validation
+from vision.data.image_data import ImageData, ImageTensors, cut_validation
 from vision.settings import DataSettings
 
 TEST_SIZE = 297
@@ -23,8 +23,10 @@ def digits(settings: DataSettings, train_size: int | None) -> ImageData:
     bunch = load_digits()
     images = torch.from_numpy(bunch.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)  # levels 0 to 16
     labels = torch.from_numpy(bunch.target).long()
-    splits = cut_validation(images[:-TEST_SIZE], labels[:-TEST_SIZE], settings.validation_size, train_size)
-    splits["test"] = images[-TEST_SIZE:], labels[-TEST_SIZE:]
+    given = ImageTensors(images[:-TEST_SIZE], labels[:-TEST_SIZE])
+    splits = cut_validation(given, settings.validation_size, train_size)
+    splits["test"] = ImageTensors(images[-TEST_SIZE:], labels[-TEST_SIZE:])
     digest = hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
     names = [str(name) for name in bunch.target_names]
-    return ImageData("digits", names, splits, settings.mean, settings.std, {"images and labels": digest})
+    sha256 = {"images and labels": digest}
+    return ImageData("digits", names, splits, settings.mean, settings.std, (1, 8, 8), sha256)

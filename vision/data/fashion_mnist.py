@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shared.errors import UserError
 from shared.files import sha256
-from vision.data.image_data import ImageData, cut_validation
+from vision.data.image_data import ImageData, ImageTensors, cut_validation
 from vision.settings import DataSettings
 
 CLASS_NAMES = [
@@ -35,20 +35,20 @@ def fashion_mnist(settings: DataSettings, train_size: int | None) -> ImageData:
     missing = [name for names in FILES.values() for name in names if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{folder} lacks {', '.join(missing)}; {_WHERE}")
-    splits = cut_validation(*_read_pair(folder, "train"), settings.validation_size, train_size)
+    splits = cut_validation(_read_pair(folder, "train"), settings.validation_size, train_size)
     splits["test"] = _read_pair(folder, "test")
     digests = {name: sha256(folder / name) for names in FILES.values() for name in names}
-    return ImageData("fashion_mnist", CLASS_NAMES, splits, settings.mean, settings.std, digests)
+    return ImageData("fashion_mnist", CLASS_NAMES, splits, settings.mean, settings.std, (1, 28, 28), digests)
 
 
-def _read_pair(folder: Path, part: str) -> tuple[Tensor, Tensor]:
+def _read_pair(folder: Path, part: str) -> ImageTensors:
     images_path, labels_path = (folder / name for name in FILES[part])
     images, labels = read_idx(images_path, dimensions=3), read_idx(labels_path, dimensions=1)
     if len(images) != len(labels):
         raise UserError(f"{images_path} holds {len(images)} images, {labels_path} {len(labels)} labels; not one set")
     if len(labels) == 0 or int(labels.max()) >= len(CLASS_NAMES):
         raise UserError(f"{labels_path}: want at least one label, each 0 to {len(CLASS_NAMES) - 1}")
-    return images.unsqueeze(1), labels.long()
+    return ImageTensors(images.unsqueeze(1), labels.long())
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:

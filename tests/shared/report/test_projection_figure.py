@@ -24,6 +24,15 @@ def test_two_rows_and_a_column_per_student(sample: ModuleType) -> None:
     assert axes[0, 0].get_xlim() != axes[0, 3].get_xlim()
 
 
+def test_one_basis_is_one_scale(sample: ModuleType) -> None:
+    """Every panel of a shared basis has the limits that hold them all."""
+    panels = [dataclasses.replace(panel, basis="a model") for panel in sample.projection_record().panels]
+    axes = draw_projection(panels).axes
+    assert len({(a.get_xlim(), a.get_ylim()) for a in axes}) == 1
+    (left, right), (low, high) = axes[0].get_xlim(), axes[0].get_ylim()
+    assert all(left < x < right and low < y < high for p in panels for rows in p.points.values() for x, y in rows)
+
+
 def test_points_and_stars_are_those_of_the_panel(sample: ModuleType) -> None:
     panel = sample.projection_record().panels[0]
     [axes] = draw_projection([panel]).axes

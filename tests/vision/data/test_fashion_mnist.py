@@ -29,23 +29,23 @@ def test_idx_bytes_by_hand(tmp_path):
 
 def test_splits_have_the_asked_sizes_and_are_disjoint(folder):
     data = load(folder)
-    assert {name: len(labels) for name, (_, labels) in data.splits.items()} == {"train": 30, "val": 10, "test": 20}
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 30, "val": 10, "test": 20}
     assert data.image_shape == (1, 28, 28)
     assert len(CLASS_NAMES) == 10
-    rows = {split: {image.numpy().tobytes() for image in data.splits[split][0]} for split in data.splits}
+    rows = {split: {image.numpy().tobytes() for image in data.splits[split].images} for split in data.splits}
     assert [len(seen) for seen in rows.values()] == [30, 10, 20]
     assert not rows["train"] & rows["val"]
     assert not rows["train"] & rows["test"]
 
 
 def test_the_validation_part_does_not_depend_on_the_training_size(folder):
-    assert torch.equal(load(folder, 30).splits["val"][0], load(folder, 5).splits["val"][0])
-    assert torch.equal(load(folder, 30).splits["train"][0][:5], load(folder, 5).splits["train"][0])
-    assert len(load(folder, None).splits["train"][1]) == 40
+    assert torch.equal(load(folder, 30).splits["val"].images, load(folder, 5).splits["val"].images)
+    assert torch.equal(load(folder, 30).splits["train"].images[:5], load(folder, 5).splits["train"].images)
+    assert len(load(folder, None).splits["train"].labels) == 40
 
 
 def test_images_keep_their_labels(folder):
-    images, labels = load(folder).splits["train"]
+    images, labels = load(folder).splits["train"].images, load(folder).splits["train"].labels
     for image, label in zip(images[:, 0].float(), labels, strict=True):
         row, column = 5 * (int(label) // 4), 7 * (int(label) % 4)
         assert image[row : row + 7, column : column + 7].mean() > 1.8 * image.mean()

@@ -3,8 +3,10 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -17,7 +19,8 @@ from vision.settings import TrainSettings
 # How and where to run, not what: a run may resume with other values of these. Teacher and data are known by sha256.
 # The class sets and the projection's classes are for the other commands; training does not read them.
 _FREE = (
-    *("output", "name", "fresh", "threads", "accelerator", "tensorboard", "teacher"),
+    *("output", "name", "fresh", "threads", "accelerator", "devices", "nodes", "tensorboard", "wandb", "teacher"),
+    *("model.weights", "loader.workers", "loader.prefetch", "loader.device", "checkpoint_steps", "log_steps"),
     *("data.data_dir", "data.sets", "data.projection"),
 )
 
@@ -50,7 +53,7 @@ class RunFolder:
         if differing := [key for key in differing if not _is_free(key)]:
             shown = "; ".join(f"{key}: {there.get(key)} there, {here.get(key)} here" for key in differing[:3])
             raise UserError(f"output={self.path} holds another run ({shown}); name another folder, or fresh=true")
-        if not (self.finished or self.best_checkpoint.is_file()):
+        if not (self.finished or self.best_checkpoint.is_file()) and _has_a_best(self.resume_from):
             raise UserError(f"output={self.path} has last.ckpt but no best.ckpt; copy the whole folder, or fresh=true")
 
     def claim(self, settings: TrainSettings, inputs: dict[str, Any]) -> None:
@@ -68,6 +71,15 @@ class RunFolder:
         except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{self._config} is damaged ({reason}); name another folder, or fresh=true") from None
+
+
+def _has_a_best(checkpoint: Path) -> bool:
+    """Whether the run had validated by then; within its first epoch it had not."""
+    try:
+        states = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["callbacks"].values()
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, UnpicklingError):
+        return True
+    return any(isinstance(state, dict) and state.get("best_model_path") for state in states)
 
 
 def _is_free(key: str) -> bool:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 
@@ -18,9 +19,14 @@ class BestAndLast(ModelCheckpoint):
             filename="best",
             monitor="val/top1",
             mode="max",
-            save_last=True,
             enable_version_counter=False,
         )
+        self._last = folder / "last.ckpt"
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best, and then the last: Lightning's `save_last` skips epochs that are not the best."""
+        super().on_train_epoch_end(trainer, pl_module)
+        trainer.save_checkpoint(self._last)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         paths = ("kth_best_model_path", "last_model_path", "best_model_path")

@@ -1,15 +1,17 @@
 import copy
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
+from timm.task import LogitDistillationTask
 from torch import nn
 
-from vision.distillation import Distillation
 from vision.settings import RecipeSettings
-from vision.teacher import FrozenTeacher
+from vision.training.distillation import Distillation
+from vision.training.frozen_teacher import FrozenTeacher
 
-RECIPE = RecipeSettings(2, 4, "sgd", 0.1, 0.9, 1e-4, 0.5, False, None)
+RECIPE = RecipeSettings(2, 4, "sgd", 0.1, 0.9, 1e-4, "cosine", 0.5, None)
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def networks():
 
 def distillation(student, teacher=None, **settings):
     defaults = {"alpha": 0.0, "teacher": None if teacher is None else FrozenTeacher(teacher)}
-    return Distillation(student, RECIPE, seed=1, **defaults | settings)
+    return Distillation(student, RECIPE, 1, seed=1, **defaults | settings)
 
 
 def test_a_teacher_is_trained_with_label_smoothing(networks):
@@ -57,7 +59,7 @@ def test_the_teacher_is_no_part_of_the_module_and_never_changes(networks):
     assert set(module.state_dict()) == {"model.weight", "model.bias"}
     module.train()
     assert not teacher.training
-    module.training_step((torch.randn(4, 3), torch.tensor([0, 1, 2, 4]))).backward()
+    module.training_step((torch.randn(4, 3), torch.tensor([0, 1, 2, 4])), 0).backward()
     assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
 
@@ -67,7 +69,24 @@ def test_epoch_losses_are_sums_over_counts(networks):
     module = distillation(student)
     images, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 4, 3])
     for rows in (slice(0, 4), slice(4, 5)):
-        module.training_step((images[rows], labels[rows]))
+        module.training_step((images[rows], labels[rows]), 0)
     assert module.mean_losses["loss"] == pytest.approx(
         float(F.cross_entropy(student(images), labels).detach()), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_the_loss_is_that_of_timms_own_task(temperature):
+    kwargs = {"channels": (8, 8, 8, 8), "layers": (1, 1, 1, 1), "num_classes": 7}
+    student, teacher = (timm.create_model("resnet18", **kwargs) for _ in range(2))
+    images, labels = torch.randn(5, 3, 32, 32), torch.tensor([0, 1, 2, 4, 3])
+    theirs = LogitDistillationTask(
+        copy.deepcopy(student), copy.deepcopy(teacher), nn.CrossEntropyLoss(), temperature=temperature,
+        distill_loss_weight=0.25, task_loss_weight=0.75, device=torch.device("cpu"), verbose=False,
+    )  # fmt: skip
+    theirs.train()
+    module = distillation(student.train(), teacher, temperature=temperature, kd_weight=0.25)
+    ours = module.losses(images, labels)
+    parts = theirs(images, labels)
+    torch.testing.assert_close(ours["loss"] / 5, parts["loss"])
+    torch.testing.assert_close(ours["kd"] / 5, parts["kd_loss"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from vision.distillation import Distillation
+from vision.training.distillation import Distillation
 
 
 class EpochLines(Callback):
@@ -27,12 +27,14 @@ class EpochLines(Callback):
         self._epoch_started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._shown or not isinstance(pl_module, Distillation):
+        assert isinstance(pl_module, Distillation)
+        loss = pl_module.mean_losses["loss"]  # over all ranks: every one of them has to ask
+        if not self._shown:
             return
         done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
         seconds = time.monotonic() - self._epoch_started
         print(
-            f"epoch {done}/{epochs}  loss {pl_module.mean_losses['loss']:.4f} nats  "
+            f"epoch {done}/{epochs}  loss {loss:.4f} nats  "
             f"val top-1 {float(trainer.callback_metrics['val/top1']):.2f} %  "
             f"{seconds:.1f} s, about {seconds * (epochs - done):.0f} s left",
             flush=True,

@@ -1,0 +1,69 @@
+# Sourced by scripts/vision/*.sh: the loops over teachers, students and temperatures. Each step is one command of the
+# package, which leaves a finished run alone and goes on with an interrupted one.
+#
+# A script sets NAME, DATA_OPTION, TEACHER, STUDENTS, ALPHAS, TEMPERATURES, SEEDS, DEVICES, SETS, FIGURE and FIGURE_T, may define
+# teacher_weights, and then calls
+#   paper_tables DATA OUTPUT [KEY=VALUE ...]
+
+fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+
+teacher_weights() { :; } # ALPHA SEED: a script may print the overrides that say what a teacher starts from
+
+step() { # NAME COMMAND...: says which step of how many it is
+  DONE=$((DONE + 1))
+  printf '[%s] step %s of %s: %s\n' "$NAME" "$DONE" "$STEPS" "$1"
+  shift
+  "$@"
+}
+
+count() { echo $#; }
+
+paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
+  [ $# -ge 2 ] || fail "name the data and the output folder: bash scripts/vision/$NAME.sh DATA OUTPUT [KEY=VALUE ...]"
+  [ -d "$1" ] || fail "$1 is not a folder; name the folder of the data"
+  DATA=$1 OUT=$2
+  shift 2
+  OVERRIDES=("data.data_dir=$DATA" "devices=$DEVICES" "$@") MEASURED=("data=$DATA_OPTION" "data.data_dir=$DATA")
+  local cells override
+  for override in "$@"; do # what says how images are read holds for every command
+    case $override in data.* | loader=* | loader.* | threads=*) MEASURED+=("$override") ;; esac
+  done
+  cells=$(($(count $SEEDS) * $(count $ALPHAS)))
+  STEPS=$((cells * (1 + $(count $STUDENTS) * ($(count $TEMPERATURES) * 2 - 1) + 1) + 1)) DONE=0
+  local seed alpha student
+  for seed in $SEEDS; do
+    for alpha in $ALPHAS; do
+      TEACHER_RUN=$OUT/teacher-a$alpha-seed$seed
+      # shellcheck disable=SC2046 # teacher_weights prints one word or none
+      step "teacher, alpha $alpha, seed $seed" python -m vision.train experiment="$TEACHER" alpha="$alpha" seed="$seed" \
+        output="$TEACHER_RUN" $(teacher_weights "$alpha" "$seed") "${OVERRIDES[@]}"
+      for student in $STUDENTS; do students; done
+      figure
+    done
+  done
+  step "report" python -m shared.report "$OUT"
+}
+
+run_of() { echo "$OUT/$student-a$alpha-T$1-seed$seed"; } # TEMPERATURE: the folder of a student
+
+students() { # of one teacher and one architecture: every temperature, then eta between the lowest and each other
+  local t low=${TEMPERATURES%% *}
+  for t in $TEMPERATURES; do
+    step "$student, alpha $alpha, T $t, seed $seed" python -m vision.train experiment="${NAME}_$student" \
+      teacher="$TEACHER_RUN/last.safetensors" temperature="$t" seed="$seed" output="$(run_of "$t")" "${OVERRIDES[@]}"
+  done
+  for t in $TEMPERATURES; do
+    if [ "$t" = "$low" ]; then continue; fi
+    step "diffusion index of $student, alpha $alpha, T $low to $t, seed $seed" python -m vision.diffusion \
+      "${MEASURED[@]}" low="$(run_of "$low")/last.safetensors" \
+      high="$(run_of "$t")/last.safetensors" sets="$SETS" output="$OUT/diffusion-$student-a$alpha-T$low-T$t-seed$seed"
+  done
+}
+
+figure() { # of the first student
+  local t student=${STUDENTS%% *} models=""
+  for t in $FIGURE_T; do models=$models,$(run_of "$t")/last.safetensors; done
+  step "projection of $student, alpha $alpha, seed $seed" python -m vision.project "${MEASURED[@]}" \
+    "students=[${models#,}]" "classes=[$FIGURE]" \
+    output="$OUT/projection-$student-a$alpha-seed$seed"
+}

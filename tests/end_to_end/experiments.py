@@ -1,0 +1,48 @@
+"""Runs experiment files on generated data, one after another in this process: `python -m` it, or under torchrun.
+
+usage: python -m tests.end_to_end.experiments FOLDER CUB OUTPUT DEVICES LOADER EXPERIMENT...
+"""
+
+import sys
+
+import hydra
+
+from vision.cli import CONF, typed
+from vision.settings import TrainSettings
+from vision.train import train
+
+# Two updates of 8 small images: what an experiment says of data, model, recipe and teacher stays.
+SMALL = (
+    *("recipe.epochs=1", "recipe.batch_size=8", "recipe.warmup_epochs=0", "recipe.precision=32", "accelerator=cpu"),
+    "recipe.lr=0.001",
+    *("recipe.train_size=16", "data.image_size=32", "data.resize=36", "loader.workers=0", "threads=1", "log_steps=1"),
+)
+
+
+def overrides(experiment: str, folder: str, cub: str, output: str) -> list[str]:
+    """What is given on the command line, besides `SMALL`."""
+    study = experiment.partition("_")[0]
+    given = [f"data.data_dir={folder}", "data.validation_size=8"]
+    if study == "cub":
+        given = [f"data.data_dir={cub}", "data.validation_size=5", "data.official=false"]
+        start = {"cub_teacher": "imagenet_teacher", "cub_resnet18": "imagenet_resnet18"}.get(experiment)
+        weights = f"{output}/{start}/last.safetensors" if start else "null"
+        given += [f"model.weights={weights}"]
+    if not experiment.endswith("teacher"):
+        given += [f"teacher={output}/{study}_teacher/last.safetensors", "temperature=2"]
+    return [*given, f"output={output}/{experiment}"]
+
+
+def main() -> None:
+    folder, cub, output, devices, loader, *experiments = sys.argv[1:]
+    for experiment in experiments:
+        chosen = [f"experiment={experiment}", f"devices={devices}", f"loader={loader}"]
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            config = hydra.compose("train", [*chosen, *SMALL, *overrides(experiment, folder, cub, output)])
+        settings = typed(config, TrainSettings)
+        settings.check()
+        train(settings)
+
+
+if __name__ == "__main__":
+    main()

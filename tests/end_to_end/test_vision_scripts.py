@@ -1,0 +1,52 @@
+"""The paper's image tables by one command each, on generated data."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.results import read_results
+from tests.end_to_end.experiments import SMALL
+from tests.vision.generated import write_cub, write_folder
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parent.parent.parent
+CHOICES = {"ALPHAS": "0.1", "TEMPERATURES": "1 2", "FIGURE_T": "1 2", "DEVICES": "1", "OMP_NUM_THREADS": "1"}
+
+
+def script(name: str, *words: object, **choices: str) -> "subprocess.CompletedProcess[str]":
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", f"scripts/vision/{name}.sh", *map(str, words)]
+    environment = {**os.environ, **CHOICES, **choices, "PATH": path}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500)
+
+
+def test_the_tables_from_teachers_to_the_report(tmp_path):
+    folder = write_folder(tmp_path / "data", classes=4, train=8, val=3)
+    cub = write_cub(tmp_path / "cub").parent
+    (tmp_path / "sets.yaml").write_text("class_0: {s1: [class_1], s2: null}\n")
+    images = {"STUDENTS": "resnet18", "SETS": str(tmp_path / "sets.yaml"), "FIGURE": "class_0,class_1,class_2"}
+    done = script("imagenet", folder, tmp_path / "imagenet", *SMALL, "data.validation_size=8", **images)
+    assert done.returncode == 0, done.stderr
+    assert "step 6 of 6: report" in done.stdout
+    kinds = sorted(result.kind for result in read_results(tmp_path / "imagenet"))
+    assert kinds == ["diffusion", "model", "model", "model", "projection"]
+    birds = {"STUDENTS": "resnet50", "IMAGENET": str(tmp_path / "imagenet")}
+    birds |= {"SETS": str(tmp_path / "birds.yaml"), "FIGURE": "0,1,2"}
+    (tmp_path / "birds.yaml").write_text("'0': {s1: ['1'], s2: null}\n")
+    small = (*SMALL, "data.validation_size=5", "data.official=false", "model.weights=null")
+    done = script("cub", cub, tmp_path / "birds", *small, **birds)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "birds" / "report.html").is_file()
+    again = script("cub", cub, tmp_path / "birds", *small, **birds)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("already finished") == 3
+
+
+def test_a_missing_folder_is_one_line(tmp_path):
+    for words, message in (((), "name the data and the output folder"), ((tmp_path / "no", "x"), "is not a folder")):
+        done = script("imagenet", *words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert message in done.stderr

@@ -1,0 +1,86 @@
+"""Anybody's images in ImageNet's layout: DIR/train/CLASS/IMAGE and DIR/val/CLASS/IMAGE."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from shared.errors import UserError
+from vision.class_sets.imagenet_names import imagenet_names, readable
+from vision.data.image_data import ImageData
+from vision.data.image_files import ImageFiles
+from vision.data.on_disk import file_sizes, image_shape, listing_sha256, some
+from vision.data.validation import cut_validation_by_class
+from vision.settings import DataSettings
+
+PARTS = ("train", "val")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+_WHERE = "data.data_dir=DIR names a folder of train/CLASS/IMAGE.jpg and val/CLASS/IMAGE.jpg"
+
+
+def folder(settings: DataSettings, train_size: int | None) -> ImageData:
+    """Classes are the sorted names of the folders; `test` is DIR/val, as in the paper; `val` is cut from DIR/train.
+
+    Folders called by ImageNet-1K's wnids get readable names; a set of exactly those 1,000 is called imagenet. Names
+    that begin with a dot are passed over. The digest is of the files' paths and sizes: 150 GB are not read at every
+    start. Raises UserError for a folder without train and val, no classes, classes that differ between the two or have
+    no images, and files that are no images by their suffix; whether the others can be read, `check_readable` tells.
+    """
+    shape = image_shape(settings)
+    root = str(Path(settings.data_dir or ""))
+    if settings.data_dir is None or not all(Path(root, part).is_dir() for part in PARTS):
+        raise UserError(f"data.data_dir {settings.data_dir} is no folder with train and val in it; {_WHERE}")
+    classes = _classes(root)
+    train, val = (_images(root, part, classes) for part in PARTS)
+    paths = train.paths + val.paths
+    digest = listing_sha256([path.removeprefix(f"{root}/") for path in paths], file_sizes(paths))
+    return ImageData(
+        name="imagenet" if classes == list(imagenet_names()) else "folder",
+        class_names=readable(classes),
+        splits={**cut_validation_by_class(train, settings.validation_size, train_size), "test": val},
+        mean=settings.mean,
+        std=settings.std,
+        image_shape=shape,
+        sha256={"paths and sizes of the images": digest},
+    )
+
+
+def _classes(root: str) -> list[str]:
+    """The sorted names of the class folders, the same in train and val."""
+    found = {part: _visible(f"{root}/{part}") for part in PARTS}
+    for part, names in found.items():
+        if files := sorted(name for name, is_file in names.items() if is_file):
+            raise UserError(f"{root}/{part} holds {some(files)} beside its class folders; each image belongs in one")
+    if not found["train"]:
+        raise UserError(f"{root}/train has no class folders; {_WHERE}")
+    for part, other in (PARTS, PARTS[::-1]):
+        if lacking := sorted(found[other].keys() - found[part].keys()):
+            raise UserError(f"{root}/{part} lacks classes that {other} has: {some(lacking)}; want the same in both")
+    return sorted(found["train"])
+
+
+def _images(root: str, part: str, classes: list[str]) -> ImageFiles:
+    """The images of one part, by class and then by name."""
+    paths: list[str] = []
+    counts: list[int] = []
+    strange: list[str] = []
+    for place in (f"{root}/{part}/{name}" for name in classes):
+        files = _visible(place)
+        images = sorted(name for name, is_file in files.items() if is_file and name.lower().endswith(SUFFIXES))
+        strange += sorted(f"{place}/{name}" for name in files.keys() - set(images))
+        paths += [f"{place}/{name}" for name in images]
+        counts.append(len(images))
+    if strange:
+        raise UserError(f"no image by its suffix: {some(strange)}; remove it, or call it one of {' '.join(SUFFIXES)}")
+    if empty := [name for name, count in zip(classes, counts, strict=True) if count == 0]:
+        raise UserError(f"{root}/{part} has class folders without images: {some(empty)}; fill or remove them")
+    return ImageFiles(paths, torch.repeat_interleave(torch.arange(len(classes)), torch.tensor(counts)))
+
+
+def _visible(place: str) -> dict[str, bool]:
+    """Name -> is it a file, of what a folder holds and whose name begins with no dot. Links are followed."""
+    try:
+        with os.scandir(place) as entries:
+            return {entry.name: entry.is_file() for entry in entries if not entry.name.startswith(".")}
+    except OSError as error:
+        raise UserError(f"cannot read the folder {place}: {error.strerror}") from None

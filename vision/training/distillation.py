@@ -1,0 +1,154 @@
+"""The LightningModule: label smoothing for a teacher, temperature distillation for a student."""
+
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from shared.errors import UserError
+from shared.losses import kd_loss, label_smoothing_loss
+from vision.scores import Scores
+from vision.settings import RecipeSettings
+from vision.training.frozen_teacher import FrozenTeacher
+from vision.training.ranks import dataclass_over_ranks, sum_over_ranks
+from vision.training.schedule import build_optimizer, build_schedule
+
+Batch = tuple[Tensor, Tensor]  # images [n, C, H, W] and labels [n]
+_STRIDE = 1_000_003  # of the seeds of two runs, beyond any number of updates
+
+
+class Distillation(LightningModule):
+    """Trains `model`: without a teacher on `LS-CE(alpha)`, with one on `w * T^2 KL + (1 - w) * LS-CE(alpha)`.
+
+    `w` is `kd_weight`; the paper's students have w = 1, distillation alone (Chandrasegaran et al. 2022). Losses are
+    nats per image. The teacher is in none of Lightning's lists: see `FrozenTeacher`. `forward` is `model`, compiled or
+    not, so that exports and checkpoints hold the plain network.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: RecipeSettings,
+        updates_per_epoch: int,
+        seed: int,
+        alpha: float,
+        teacher: FrozenTeacher | None = None,
+        temperature: float = 1.0,
+        kd_weight: float = 1.0,
+        *,
+        compile: bool = False,
+        check_steps: int = 50,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._compiled = [torch.compile(model)] if compile else []  # in a list: no second name for the same weights
+        self._recipe, self._updates_per_epoch, self._check_steps = recipe, updates_per_epoch, check_steps
+        self._seed, self._alpha = seed, alpha
+        self.teacher, self._temperature, self._kd_weight = teacher, temperature, kd_weight
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+        self._scores = Scores()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, K] of images [n, C, H, W]."""
+        network = self._compiled[0] if self._compiled else self.model
+        logits: Tensor = network(_channels_last(images))
+        return logits
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Named parts, each summed over the batch in nats; `loss` is what is trained on."""
+        if self.teacher is None:
+            return {"loss": label_smoothing_loss(self(images), labels, self._alpha)}
+        taught = self.teacher(_channels_last(images))
+        logits = self(images)
+        kd = kd_loss(logits, taught, self._temperature)
+        if self._kd_weight == 1.0:
+            return {"loss": kd}
+        hard = label_smoothing_loss(logits, labels, self._alpha)
+        return {"loss": self._kd_weight * kd + (1.0 - self._kd_weight) * hard, "kd": kd, "cross_entropy": hard}
+
+    @property
+    def mean_losses(self) -> dict[str, float]:
+        """Named parts per training image of this epoch so far, over all ranks, in nats."""
+        sums = {name: float(value) for name, value in self._total().items()}
+        count = sums.pop("count")
+        return {name: value / count for name, value in sums.items()}
+
+    def _total(self) -> dict[str, Tensor]:
+        """This epoch's sums and its `count` of images, over all ranks, float64."""
+        values = [*self._sums.values(), torch.tensor(self._count, dtype=torch.float64, device=self.device)]
+        return dict(zip([*self._sums, "count"], sum_over_ranks(torch.stack(values)), strict=True))
+
+    def on_fit_start(self) -> None:
+        if self.teacher is not None:
+            self.teacher.to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready == 0:  # not in the middle of an epoch
+            self._sums, self._count = {}, 0
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # Dropout and the like depend on seed, update and rank alone, so a run resumed anywhere continues exactly.
+        batches = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        torch.manual_seed((self._seed * _STRIDE + batches) * self.trainer.world_size + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        images, labels = batch
+        parts = self.losses(images, labels)
+        self._count += len(labels)
+        for name, value in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach().double()  # stays on the device: no waiting
+        means = {f"step/{name}": value.detach() / len(labels) for name, value in parts.items()}
+        self.log_dict(means, sync_dist=True)  # batches are of one size on all ranks
+        if (batch_idx + 1) % self._check_steps == 0:
+            self.check_finite()
+        return parts["loss"] / len(labels)
+
+    def check_finite(self) -> None:
+        """Raise UserError where this epoch's loss is not a number: nothing is saved over the last good checkpoint."""
+        if self._sums and not torch.isfinite(self._total()["loss"]):
+            raise UserError(
+                f"the loss is not finite in epoch {self.current_epoch + 1}: training has diverged; checkpoints written "
+                "before it are kept; try a smaller recipe.lr, recipe.clip=1 or recipe.precision=32"
+            )
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict({f"train/{name}": value for name, value in self.mean_losses.items()})
+
+    def on_validation_epoch_start(self) -> None:
+        self.check_finite()
+        self._scores = Scores()
+
+    def validation_step(self, batch: Batch) -> None:
+        images, labels = batch
+        self._scores.update(self(images), labels)
+
+    def on_validation_epoch_end(self) -> None:
+        scores = dataclass_over_ranks(self._scores, self.device)
+        self.log("val/top1", scores.top1_percent, prog_bar=True)
+        self.log("val/nll", scores.nll / scores.count)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_finite()
+        checkpoint["epoch_sums"] = self._total()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        share = 1.0 if self.global_rank == 0 else 0.0  # the sums of all ranks are one rank's from here
+        sums = {name: (share * value).to(self.device) for name, value in checkpoint["epoch_sums"].items()}
+        self._count = int(sums.pop("count"))
+        self._sums = sums
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build_optimizer(self.model, self._recipe)
+        # The trainer's own count would set up the data before their state is restored, which is then lost.
+        schedule = build_schedule(optimizer, self._recipe, self._updates_per_epoch)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """timm's schedules count updates."""
+        scheduler.step_update(self.trainer.global_step)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images

@@ -1,0 +1,61 @@
+"""What a run reads besides the data: the teacher's network, and weights to start from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from shared.errors import UserError
+from vision.checkpoint import check_same_data, load_card
+from vision.data import ImageData
+from vision.networks.network import Network, start_from
+from vision.networks.open import open_network
+from vision.networks.settings import NetworkSettings
+from vision.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`teacher`: None for a run on hard labels. `weights`: of which all but the classifier are the model's start.
+
+    `digests` are the sha256 of all that the run reads, by what it is.
+    """
+
+    teacher: Network | None
+    weights: Network | None
+    digests: dict[str, Any]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed of the teacher, for the record."""
+        return [] if self.teacher is None else [f"teacher: {note}" for note in self.teacher.notes]
+
+    def check(self, settings: TrainSettings, data: ImageData) -> None:
+        """Raise UserError where one of this project's teachers is of other inputs or held-out images than `data`."""
+        if settings.teacher is not None and settings.teacher.endswith(".safetensors"):
+            check_same_data(settings.teacher, load_card(settings.teacher), data, inputs=False)
+
+    def initialize(self, model: nn.Module) -> None:
+        """Copy the weights to start from into `model`."""
+        if self.weights is not None:
+            start_from(model, self.weights)
+
+
+def open_inputs(settings: TrainSettings, data: ImageData) -> Inputs:
+    """Raises UserError for a teacher or weights that cannot be read, or do not fit the data."""
+    teacher = weights = None
+    if settings.teacher is not None:
+        fit = {"class_names": data.class_names, "image_shape": data.image_shape}
+        teacher = open_network(settings.teacher, settings.network, **fit)  # type: ignore[arg-type]
+    if settings.model.weights is not None:
+        known = NetworkSettings(arch=settings.model.name, kwargs=settings.model.kwargs)
+        try:
+            weights = open_network(settings.model.weights, known, image_shape=data.image_shape)
+        except UserError as error:
+            raise UserError(f"model.weights: {error}") from None
+    digests = {
+        "teacher_sha256": teacher.card.sha256 if teacher else None,
+        "weights_sha256": weights.card.sha256 if weights else None,
+        "data_sha256": data.sha256,
+    }
+    return Inputs(teacher, weights, digests)

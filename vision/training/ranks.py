@@ -1,0 +1,48 @@
+"""Sums over the processes of a distributed run."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, distributed
+
+S = TypeVar("S", bound=Any)
+
+
+def world_size() -> int:
+    """The number of processes that train together, once they have met."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """The element-wise sum of every process's `values`, which stay in their dtype; every process gets it."""
+    if world_size() == 1:
+        return values
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total
+
+
+def dataclass_over_ranks(sums: S, device: torch.device) -> S:
+    """A dataclass of sums (int, float or Tensor; float in float64) with every process's added up, on every process."""
+    if world_size() == 1:
+        return sums
+    total = {}
+    for field in dataclasses.fields(sums):
+        value = getattr(sums, field.name)
+        dtype = {int: torch.int64, float: torch.float64}.get(type(value))
+        tensor = sum_over_ranks(torch.as_tensor(value, dtype=dtype, device=device))
+        total[field.name] = tensor.to(value.device) if isinstance(value, Tensor) else tensor.item()
+    return dataclasses.replace(sums, **total)
+
+
+def on_rank_zero() -> bool:
+    """Whether this process writes what all of them share; known before they meet."""
+    return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
+
+
+def barrier() -> None:
+    """Wait for every process."""
+    if world_size() > 1:
+        distributed.barrier()

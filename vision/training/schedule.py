@@ -1,0 +1,48 @@
+"""Optimizers and learning rates, by timm's own factories."""
+
+from typing import Any
+
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from torch import nn
+from torch.optim import Optimizer
+
+from shared.errors import UserError
+from vision.settings import RecipeSettings
+
+WARMUP_START = 25.0  # the first learning rate of a warm-up is this much below the peak
+
+
+def build_optimizer(model: nn.Module, recipe: RecipeSettings) -> Optimizer:
+    """timm's optimizer of that name. Raises UserError where timm has none."""
+    try:
+        optimizer: Optimizer = create_optimizer_v2(
+            model,
+            recipe.optimizer,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+            filter_bias_and_bn=not recipe.decay_all,
+        )
+    except (AssertionError, ValueError) as error:
+        raise UserError(f"recipe.optimizer={recipe.optimizer}: {error}") from None
+    for group in optimizer.param_groups:
+        if "betas" in group:  # Adam's family: timm passes `momentum` to optimizers of that argument only
+            group["betas"] = (recipe.momentum, *group["betas"][1:])
+    return optimizer
+
+
+def build_schedule(optimizer: Optimizer, recipe: RecipeSettings, updates_per_epoch: int) -> Any:
+    """timm's schedule over the recipe's epochs, moved on after every update: linear warm-up, then cosine or steps."""
+    schedule, _ = create_scheduler_v2(
+        optimizer,
+        sched=recipe.schedule,
+        num_epochs=recipe.epochs,
+        decay_epochs=recipe.decay_epochs,
+        decay_rate=recipe.decay_rate,
+        warmup_epochs=recipe.warmup_epochs,  # type: ignore[arg-type]  # timm takes parts of an epoch too
+        warmup_lr=recipe.lr / WARMUP_START,
+        step_on_epochs=False,
+        updates_per_epoch=updates_per_epoch,
+    )
+    return schedule

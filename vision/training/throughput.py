@@ -1,0 +1,57 @@
+"""Images per second, and where the time goes: waiting for data, the teacher, the student."""
+
+import time
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from vision.training.distillation import Distillation
+from vision.training.stopwatch import Stopwatch
+
+
+class Throughput(Callback):
+    """Logs `images_per_second` and, as shares of the time, `time/data`, `time/teacher` and `time/student`.
+
+    Every `log_every_n_steps` batches, over all ranks' images. Data: waiting for the loader and the copy to the device.
+    """
+
+    def __init__(self) -> None:
+        self._teacher: Stopwatch | None = None
+        self._data = 0.0
+        self._images = 0
+        self._since = self._batch_ended = time.perf_counter()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Distillation)
+        if pl_module.teacher is not None:
+            self._teacher = Stopwatch(pl_module.device)
+            pl_module.teacher.stopwatch = self._teacher
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restart()  # validation and the writing of checkpoints are no training time
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._data += time.perf_counter() - self._batch_ended
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._images += len(batch[1]) * trainer.world_size
+        if (batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            teacher = 0.0 if self._teacher is None else self._teacher.seconds()
+            if pl_module.device.type == "cuda":
+                torch.cuda.synchronize()
+            seconds = time.perf_counter() - self._since
+            shares = {"data": self._data / seconds, "teacher": teacher / seconds}
+            shares["student"] = 1.0 - shares["data"] - shares["teacher"]
+            pl_module.log("images_per_second", self._images / seconds, prog_bar=True)
+            pl_module.log_dict({f"time/{name}": share for name, share in shares.items()}, prog_bar=True)
+            self._restart()
+        self._batch_ended = time.perf_counter()
+
+    def _restart(self) -> None:
+        self._data, self._images = 0.0, 0
+        self._since = self._batch_ended = time.perf_counter()
+        if self._teacher is not None:
+            self._teacher.seconds()
