@@ -85,6 +85,8 @@ def _one_line(error: Exception, keys: list[str]) -> str:
         return f"cannot read {error.override!r}; write KEY=VALUE, with quotes around special characters"
     if match := re.match(r"Could not override '([^']+)'", text):
         key = match.group(1)
+        if key in keys:
+            return f"{key} takes its entries one by one, with a plus: +{key}.NAME=VALUE"
         close = difflib.get_close_matches(key, keys, n=1)
         return f"unknown key {key!r}" + (f"; did you mean {close[0]!r}?" if close else "; --help lists the keys")
     return " ".join(text.split("Config search path")[0].split())

@@ -1,5 +1,6 @@
 """What the commands can be told: a typed field for every key of `conf/`, which holds the defaults and the comments."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +71,9 @@ class AugmentationSettings:
         where = "recipe.augmentation"
         if self.crop not in CROPS:
             raise UserError(f"{where}.crop is {self.crop!r}; choose one of {', '.join(CROPS)}")
-        for name, (low, high), most in (("scale", self.scale, 1.0), ("ratio", self.ratio, float("inf"))):
-            if not 0 < low <= high <= most:
-                raise UserError(f"{where}.{name} is [{low}, {high}]; want two numbers above 0, the smaller first")
+        for name, values, most in (("scale", self.scale, 1.0), ("ratio", self.ratio, float("inf"))):
+            if len(values) != 2 or not 0 < values[0] <= values[1] <= most:
+                raise UserError(f"{where}.{name} is {values}; want two numbers above 0, the smaller first")
         if (self.padding > 0) != (self.crop == "padded"):
             raise UserError(f"{where}.padding={self.padding} goes together with {where}.crop=padded, e.g. padding=4")
         if not 0 <= self.grayscale <= 1 or not 0 <= self.rotation <= 180:
@@ -105,8 +106,12 @@ class RecipeSettings:
     def check(self) -> None:
         """Raise UserError for a value that no training could use."""
         for name in ("epochs", "batch_size", "lr", "decay_epochs", "decay_rate"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"recipe.{name} is {getattr(self, name)}; it must be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"recipe.{name} is {getattr(self, name)}; it must be a finite number above 0")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"recipe.momentum is {self.momentum}; it must be in [0, 1), e.g. 0.9")
+        if not 0 <= self.weight_decay < math.inf:
+            raise UserError(f"recipe.weight_decay is {self.weight_decay}; it must be 0 or more")
         if not 0 <= self.warmup_epochs < self.epochs:
             raise UserError(f"recipe.warmup_epochs is {self.warmup_epochs}; it must be 0 to less than recipe.epochs")
         if self.schedule not in SCHEDULES:
@@ -177,6 +182,8 @@ class TrainSettings:
         for name in ("devices", "nodes", "accumulate", "log_steps"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.sync_batchnorm and self.devices * self.nodes == 1:
+            raise UserError("sync_batchnorm=true is for several devices; leave it out with one")
         if self.checkpoint_steps is not None and self.checkpoint_steps < 1:
             raise UserError(f"checkpoint_steps is {self.checkpoint_steps}; it must be at least 1, or null")
         parts = self.devices * self.nodes * self.accumulate

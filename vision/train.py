@@ -9,7 +9,7 @@ from torch import nn
 from shared.results import Metric, Model, Result, RunClock, write_result
 from vision.checkpoint import Card, save_export
 from vision.cli import run
-from vision.data import ImageData, evaluation_batches, load_data, training_batches
+from vision.data import Batches, ImageData, evaluation_batches, load_data, training_batches
 from vision.data.image_files import ImageFiles
 from vision.data.readable import check_readable
 from vision.device import device_name
@@ -23,6 +23,7 @@ from vision.training.inputs import Inputs, open_inputs
 from vision.training.progress import EpochLines, on_terminal
 from vision.training.ranks import barrier, dataclass_over_ranks, on_rank_zero
 from vision.training.run_folder import RunFolder
+from vision.training.schedule import build_optimizer
 from vision.training.trainer import build_trainer, fit
 
 
@@ -49,9 +50,13 @@ def train(settings: TrainSettings) -> None:
     lines = EpochLines(shown=not on_terminal() and on_rank_zero())
     check_trainable(model, settings, len(data.splits["train"]))
     trainer = build_trainer(settings, folder, lines)
-    if on_rank_zero():
+    prepared = _prepare(trainer, settings, data, model, inputs)
+    resume = folder.resume_from if folder.resume_from.is_file() and not settings.fresh else None
+    if on_rank_zero():  # nothing is removed or written before all that can be refused has been
         folder.claim(settings, inputs.digests)
-    _fit(trainer, settings, folder, data, model, inputs)
+        if resume:
+            print(f"resuming from {resume}", flush=True)
+    fit(trainer, *prepared, resume)
     card = _card(settings, data, model, inputs)
     metrics, exports = _export_and_score(settings, folder, model, card, data, trainer)
     if not on_rank_zero():
@@ -75,9 +80,11 @@ def train(settings: TrainSettings) -> None:
     print(f"{name}: test top-1 {top1.value:.2f} %, top-5 {top5.value:.2f} % of {top1.count} images; {path}", flush=True)
 
 
-def _fit(
-    trainer: Trainer, settings: TrainSettings, folder: RunFolder, data: ImageData, model: nn.Module, inputs: Inputs
-) -> None:
+def _prepare(
+    trainer: Trainer, settings: TrainSettings, data: ImageData, model: nn.Module, inputs: Inputs
+) -> tuple[Distillation, Batches, Batches]:
+    """What is trained, on what, and validated on what. Raises UserError for what the settings ask in vain."""
+    build_optimizer(model, settings.recipe)
     ranks = (trainer.global_rank, trainer.world_size)
     train = training_batches(data, settings.recipe, settings.loader, settings.seed, *ranks, settings.accumulate)
     teacher = None
@@ -95,10 +102,7 @@ def _fit(
         compile=settings.compile,
         check_steps=settings.log_steps,
     )
-    resume = folder.resume_from if folder.resume_from.is_file() and not settings.fresh else None
-    if resume and on_rank_zero():
-        print(f"resuming from {resume}", flush=True)
-    fit(trainer, module, train, evaluation_batches(data, "val", settings.loader, *ranks), resume)
+    return module, train, evaluation_batches(data, "val", settings.loader, *ranks)
 
 
 def _export_and_score(
@@ -107,8 +111,11 @@ def _export_and_score(
     """Write the last and the best model and score both on test and val; the scores, and the two models' records."""
     barrier()  # rank 0 has written the last checkpoint
     best = card.build()
-    saved = torch.load(folder.best_checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    best.load_state_dict({name.removeprefix("model."): tensor for name, tensor in saved.items()})
+    # `last` too: a run that was resumed after its last epoch holds weights that are not averaged, and in a distributed
+    # one every process has batch normalization statistics of its own.
+    for network, path in ((model, folder.resume_from), (best, folder.best_checkpoint)):
+        saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        network.load_state_dict({name.removeprefix("model."): tensor for name, tensor in saved.items()})
     metrics: dict[str, Metric] = {}
     described = {}
     device = trainer.strategy.root_device

@@ -24,12 +24,16 @@ paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
   DATA=$1 OUT=$2
   shift 2
   OVERRIDES=("data.data_dir=$DATA" "devices=$DEVICES" "$@") MEASURED=("data=$DATA_OPTION" "data.data_dir=$DATA")
-  local cells override
+  local cells override t
+  for t in $FIGURE_T; do
+    case " $TEMPERATURES " in *" $t "*) ;; *) fail "FIGURE_T names T = $t, which TEMPERATURES ($TEMPERATURES) does not have" ;; esac
+  done
   for override in "$@"; do # what says how images are read holds for every command
     case $override in data.* | loader=* | loader.* | threads=*) MEASURED+=("$override") ;; esac
   done
   cells=$(($(count $SEEDS) * $(count $ALPHAS)))
-  STEPS=$((cells * (1 + $(count $STUDENTS) * ($(count $TEMPERATURES) * 2 - 1) + 1) + 1)) DONE=0
+  # a teacher and its scores; every student and its scores; an index for every temperature but the lowest
+  STEPS=$((cells * (2 + $(count $STUDENTS) * ($(count $TEMPERATURES) * 3 - 1)) + $(count $SEEDS) + 1)) DONE=0
   local seed alpha student
   for seed in $SEEDS; do
     for alpha in $ALPHAS; do
@@ -37,11 +41,17 @@ paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
       # shellcheck disable=SC2046 # teacher_weights prints one word or none
       step "teacher, alpha $alpha, seed $seed" python -m vision.train experiment="$TEACHER" alpha="$alpha" seed="$seed" \
         output="$TEACHER_RUN" $(teacher_weights "$alpha" "$seed") "${OVERRIDES[@]}"
+      scores "$TEACHER_RUN"
       for student in $STUDENTS; do students; done
-      figure
     done
+    figure
   done
   step "report" python -m shared.report "$OUT"
+}
+
+scores() { # RUN: top-1, top-5, NLL and calibration error, the table of the classes, every prediction
+  step "scores of ${1##*/}" python -m vision.evaluate "${MEASURED[@]}" checkpoint="$1/last.safetensors" output="$1/scores" \
+    name="${1##*/}-scores"
 }
 
 run_of() { echo "$OUT/$student-a$alpha-T$1-seed$seed"; } # TEMPERATURE: the folder of a student
@@ -51,6 +61,7 @@ students() { # of one teacher and one architecture: every temperature, then eta 
   for t in $TEMPERATURES; do
     step "$student, alpha $alpha, T $t, seed $seed" python -m vision.train experiment="${NAME}_$student" \
       teacher="$TEACHER_RUN/last.safetensors" temperature="$t" seed="$seed" output="$(run_of "$t")" "${OVERRIDES[@]}"
+    scores "$(run_of "$t")"
   done
   for t in $TEMPERATURES; do
     if [ "$t" = "$low" ]; then continue; fi
@@ -60,10 +71,12 @@ students() { # of one teacher and one architecture: every temperature, then eta 
   done
 }
 
-figure() { # of the first student
-  local t student=${STUDENTS%% *} models=""
-  for t in $FIGURE_T; do models=$models,$(run_of "$t")/last.safetensors; done
-  step "projection of $student, alpha $alpha, seed $seed" python -m vision.project "${MEASURED[@]}" \
+figure() { # of the first student: a column for every alpha and temperature
+  local t alpha student=${STUDENTS%% *} models=""
+  for alpha in $ALPHAS; do
+    for t in $FIGURE_T; do models=$models,$(run_of "$t")/last.safetensors; done
+  done
+  step "projection of $student, seed $seed" python -m vision.project "${MEASURED[@]}" \
     "students=[${models#,}]" "classes=[$FIGURE]" \
-    output="$OUT/projection-$student-a$alpha-seed$seed"
+    output="$OUT/projection-$student-seed$seed"
 }

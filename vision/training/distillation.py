@@ -11,7 +11,7 @@ from shared.losses import kd_loss, label_smoothing_loss
 from vision.scores import Scores
 from vision.settings import RecipeSettings
 from vision.training.frozen_teacher import FrozenTeacher
-from vision.training.ranks import dataclass_over_ranks, sum_over_ranks
+from vision.training.ranks import copy_from_rank_zero, dataclass_over_ranks, sum_over_ranks
 from vision.training.schedule import build_optimizer, build_schedule
 
 Batch = tuple[Tensor, Tensor]  # images [n, C, H, W] and labels [n]
@@ -99,9 +99,9 @@ class Distillation(LightningModule):
         self._count += len(labels)
         for name, value in parts.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.detach().double()  # stays on the device: no waiting
-        means = {f"step/{name}": value.detach() / len(labels) for name, value in parts.items()}
-        self.log_dict(means, sync_dist=True)  # batches are of one size on all ranks
         if (batch_idx + 1) % self._check_steps == 0:
+            means = {f"step/{name}": value.detach() / len(labels) for name, value in parts.items()}
+            self.log_dict(means, sync_dist=True)  # batches are of one size on all ranks
             self.check_finite()
         return parts["loss"] / len(labels)
 
@@ -118,6 +118,7 @@ class Distillation(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.check_finite()
+        copy_from_rank_zero(self.model.buffers())  # else every process validates with statistics of its own
         self._scores = Scores()
 
     def validation_step(self, batch: Batch) -> None:

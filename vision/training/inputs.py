@@ -1,6 +1,7 @@
 """What a run reads besides the data: the teacher's network, and weights to start from."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -32,7 +33,8 @@ class Inputs:
 
     def check(self, settings: TrainSettings, data: ImageData) -> None:
         """Raise UserError where one of this project's teachers is of other inputs or held-out images than `data`."""
-        if settings.teacher is not None and settings.teacher.endswith(".safetensors"):
+        exported = settings.teacher is not None and Path(settings.teacher).with_suffix(".json").is_file()
+        if settings.teacher is not None and settings.teacher.endswith(".safetensors") and exported:
             check_same_data(settings.teacher, load_card(settings.teacher), data, inputs=False)
 
     def initialize(self, model: nn.Module) -> None:

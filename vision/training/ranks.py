@@ -1,6 +1,7 @@
 """Sums over the processes of a distributed run."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -35,6 +36,13 @@ def dataclass_over_ranks(sums: S, device: torch.device) -> S:
         tensor = sum_over_ranks(torch.as_tensor(value, dtype=dtype, device=device))
         total[field.name] = tensor.to(value.device) if isinstance(value, Tensor) else tensor.item()
     return dataclasses.replace(sums, **total)
+
+
+def copy_from_rank_zero(tensors: Iterable[Tensor]) -> None:
+    """Make every process's `tensors` those of the first, in place."""
+    if world_size() > 1:
+        for tensor in tensors:
+            distributed.broadcast(tensor, 0)
 
 
 def on_rank_zero() -> bool:

@@ -53,7 +53,15 @@ class RunFolder:
         if differing := [key for key in differing if not _is_free(key)]:
             shown = "; ".join(f"{key}: {there.get(key)} there, {here.get(key)} here" for key in differing[:3])
             raise UserError(f"output={self.path} holds another run ({shown}); name another folder, or fresh=true")
-        if not (self.finished or self.best_checkpoint.is_file()) and _has_a_best(self.resume_from):
+        if not self.finished:
+            self._check_checkpoints()
+
+    def _check_checkpoints(self) -> None:
+        """Raise UserError unless the run can go on from its checkpoints: the best may be missing in the first epoch."""
+        last = _callbacks(self.resume_from)
+        if self.best_checkpoint.is_file():
+            _callbacks(self.best_checkpoint)
+        elif any(isinstance(state, dict) and state.get("best_model_path") for state in last.values()):
             raise UserError(f"output={self.path} has last.ckpt but no best.ckpt; copy the whole folder, or fresh=true")
 
     def claim(self, settings: TrainSettings, inputs: dict[str, Any]) -> None:
@@ -73,13 +81,13 @@ class RunFolder:
             raise UserError(f"{self._config} is damaged ({reason}); name another folder, or fresh=true") from None
 
 
-def _has_a_best(checkpoint: Path) -> bool:
-    """Whether the run had validated by then; within its first epoch it had not."""
+def _callbacks(checkpoint: Path) -> dict[str, Any]:
+    """The states of Lightning's callbacks in a checkpoint. Raises UserError where it is damaged."""
     try:
-        states = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["callbacks"].values()
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, UnpicklingError):
-        return True
-    return any(isinstance(state, dict) and state.get("best_model_path") for state in states)
+        states: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, UnpicklingError):
+        raise UserError(f"{checkpoint} is damaged; copy it again, name another folder, or fresh=true") from None
+    return states
 
 
 def _is_free(key: str) -> bool:

@@ -34,10 +34,13 @@ def build_optimizer(model: nn.Module, recipe: RecipeSettings) -> Optimizer:
 
 def build_schedule(optimizer: Optimizer, recipe: RecipeSettings, updates_per_epoch: int) -> Any:
     """timm's schedule over the recipe's epochs, moved on after every update: linear warm-up, then cosine or steps."""
+    cosine = recipe.schedule == "cosine"
     schedule, _ = create_scheduler_v2(
         optimizer,
         sched=recipe.schedule,
-        num_epochs=recipe.epochs,
+        # The cosine begins after the warm-up; steps count from the start, as in the paper's recipes.
+        num_epochs=recipe.epochs - (recipe.warmup_epochs if cosine else 0),  # type: ignore[arg-type]
+        warmup_prefix=cosine,
         decay_epochs=recipe.decay_epochs,
         decay_rate=recipe.decay_rate,
         warmup_epochs=recipe.warmup_epochs,  # type: ignore[arg-type]  # timm takes parts of an epoch too

@@ -16,6 +16,7 @@ from vision.settings import TrainSettings
 from vision.training.best_and_last import BestAndLast
 from vision.training.distillation import Distillation
 from vision.training.progress import EpochLines, on_terminal
+from vision.training.ranks import on_rank_zero
 from vision.training.run_folder import RunFolder
 from vision.training.saving import SaveEvery, WholeCheckpoints
 from vision.training.throughput import Throughput
@@ -30,7 +31,7 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     loggers = _loggers(settings, folder)
     try:
-        return Trainer(
+        trainer = Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.nodes,
@@ -53,6 +54,12 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
     except (ValueError, RuntimeError, MisconfigurationException) as error:  # Lightning's own words
         where = f"accelerator={settings.accelerator}, devices={settings.devices}"
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from None
+    on_gpu = trainer.strategy.root_device.type == "cuda"
+    if settings.recipe.precision == "16" and not on_gpu:  # Lightning would take bf16
+        raise UserError("recipe.precision=16 needs a GPU; without one take recipe.precision=bf16 or 32")
+    if settings.sync_batchnorm and not on_gpu:
+        raise UserError("sync_batchnorm=true needs GPUs; without them leave it out")
+    return trainer
 
 
 def fit(trainer: Trainer, module: Distillation, train: Batches, val: Batches, resume: Any) -> None:
@@ -82,9 +89,20 @@ def _loggers(settings: TrainSettings, folder: RunFolder) -> list[Logger]:
         if settings.tensorboard:
             loggers.append(TensorBoardLogger(folder.path, name="logs"))
         if settings.wandb is not None:
-            loggers.append(
-                WandbLogger(project=settings.wandb, save_dir=folder.path, name=settings.name or folder.path.name)
-            )
+            loggers.append(_wandb(settings, settings.wandb, folder))
     except ModuleNotFoundError as error:
         raise UserError(f"{error}".splitlines()[0] + "; pip install tensorboard wandb") from None
     return loggers
+
+
+def _wandb(settings: TrainSettings, project: str, folder: RunFolder) -> Logger:
+    logger = WandbLogger(project=project, save_dir=folder.path, name=settings.name or folder.path.name)
+    import wandb  # there, if WandbLogger is
+
+    try:
+        if on_rank_zero():
+            logger.experiment  # noqa: B018  (logs in)
+    except wandb.errors.Error as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"wandb={project}: {reason} (wandb login, or WANDB_MODE=offline)") from None
+    return logger

@@ -83,3 +83,56 @@ def test_a_diverging_run_keeps_its_last_good_checkpoint(study, compose, tmp_path
     assert saved["global_step"] == 2 * (200 // 32)
     assert all(torch.isfinite(t).all() for t in saved["state_dict"].values() if t.is_floating_point())
     assert not (tmp_path / "result.json").exists()
+
+
+def test_a_run_that_dies_while_it_is_scored_exports_the_averaged_weights(study, compose, tmp_path):
+    """Nothing is left to train then, and Lightning leaves the weights that are not averaged in the model."""
+    settings = [*study.common, "recipe.epochs=3", "recipe.warmup_epochs=1", "recipe.ema=0.5", f"output={tmp_path}"]
+    train(compose("train", settings))
+    whole = load_file(tmp_path / "last.safetensors")
+    for name in ("result.json", "last.safetensors"):
+        (tmp_path / name).unlink()
+    train(compose("train", settings))
+    again = load_file(tmp_path / "last.safetensors")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    ["recipe.optimizer=sgdd", "recipe.augmentation.rotation=9", "model.name=resnet81", "recipe.precision=16"],
+)
+def test_a_mistake_costs_no_finished_run(study, compose, tmp_path, mistake):
+    settings = [*study.common, "recipe.epochs=3", f"output={tmp_path}"]
+    train(compose("train", settings))
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    with pytest.raises(UserError):
+        train(compose("train", [*settings, "fresh=true", mistake]))
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+
+
+def test_a_damaged_checkpoint_is_named(study, compose, tmp_path):
+    settings = [*study.common, "recipe.epochs=3", f"output={tmp_path}"]
+    train(compose("train", settings))
+    (tmp_path / "result.json").unlink()
+    checkpoint = tmp_path / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"last\.ckpt is damaged"):
+        train(compose("train", settings))
+
+
+def test_a_cosine_starts_where_the_warm_up_ends(study, compose, tmp_path):
+    train(
+        compose(
+            "train", [*study.common, "recipe.epochs=4", "recipe.warmup_epochs=2", "log_steps=1", f"output={tmp_path}"]
+        )
+    )
+    (path,) = tmp_path.glob("logs/*/metrics.csv")
+    header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    column = next(k for k, name in enumerate(header) if name.startswith("lr-"))
+    rates = [float(row[column]) for row in rows if row[column]]
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(0.1, rel=0.02)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert all(low / high > 0.75 for high, low in zip(rates[peak:], rates[peak + 1 : peak + 5], strict=False))
+    assert rates[-1] < 0.01
