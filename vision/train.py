@@ -14,6 +14,7 @@ from vision.data.readable import check_readable
 from vision.device import device_name
 from vision.models import build_model
 from vision.settings import TrainSettings
+from vision.training.batch_norm import synchronize_batch_norm
 from vision.training.description import describe
 from vision.training.distillation import Distillation
 from vision.training.feasible import check_trainable
@@ -77,6 +78,8 @@ def _prepare(
 ) -> tuple[Distillation, Batches, Batches]:
     """What is trained, on what, and validated on what. Raises UserError for what the settings ask in vain."""
     build_optimizer(model, settings.recipe)
+    if settings.sync_batchnorm:
+        synchronize_batch_norm(model, trainer.strategy.root_device)
     ranks = (trainer.global_rank, trainer.world_size)
     train = training_batches(data, settings.recipe, settings.loader, settings.seed, *ranks, settings.accumulate)
     networks = [teacher.reading(data.mean, data.std) for teacher in inputs.teachers]

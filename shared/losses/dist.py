@@ -1,13 +1,13 @@
 """DIST: distillation by correlation (Huang et al., NeurIPS 2022)."""
 
-from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from shared.errors import UserError
 from shared.losses.precision import at_least_float32
+from shared.ranks import sum_over_ranks
 
 Epsilon = Literal["add", "clamp"]
 EPSILONS: tuple[str, ...] = get_args(Epsilon)
@@ -55,7 +55,7 @@ def dist_loss(
     _check(student_logits, teacher_logits, tau, epsilon, eps)
     student = torch.softmax(at_least_float32(student_logits) / tau, dim=1)
     teacher = torch.softmax(at_least_float32(teacher_logits.detach()) / tau, dim=1)
-    total = _total(gathered)
+    total = sum_over_ranks if gathered else lambda local: local
     down, classes = [0, *range(2, student.dim())], student.shape[1]
 
     # Two exchanges where there are ranks, so what is summed travels together: first what the columns' means need, then
@@ -103,33 +103,3 @@ def _correlation(moments: Tensor, epsilon: str, eps: float) -> Tensor:
     spread = squares > 0
     one, other = squares.masked_fill(~spread, 1.0).sqrt() * spread
     return product / (one * other + eps)
-
-
-def _total(gathered: bool) -> Callable[[Tensor], Tensor]:
-    if gathered and distributed.is_available() and distributed.is_initialized():
-        total: Callable[[Tensor], Tensor] = _SumOverRanks.apply
-        return total
-    return lambda local: local
-
-
-class _SumOverRanks(torch.autograd.Function):
-    """The sum of all ranks' tensors, on every rank, and its gradient.
-
-    Why DDP's average is the gradient of one process with the whole batch: let z_r be the logits of rank r of R, and
-    L(z_1, ..., z_R) the loss of the whole batch, which every rank computes from the same totals S = sum_r s_r(z_r).
-    Each rank's backward begins at its own copy of L, so rank q hands this function the gradient of copy q with respect
-    to S. Its s_r is part of every copy's S: the gradient of the sum of the copies with respect to s_r is the sum of
-    what the ranks hand in. So the backward is an all-reduce too, rank r obtains d(R L) / dz_r = R dL / dz_r, and
-    DDP's average over ranks is 1/R sum_r R (dL / dz_r) (dz_r / dw) = dL / dw. The numbers of rows enter only as totals.
-    """
-
-    @staticmethod
-    def forward(ctx, local: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        total = local.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        total: Tensor = _SumOverRanks.apply(gradient)
-        return total

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -32,8 +31,9 @@ def test_every_experiment_of_the_two_is_here():
     assert {name for name in files if name.startswith(("imagenet_", "cub_"))} == set(EXPERIMENTS)
 
 
-def run_all(run, data: Path, output: Path, devices: int, loader: str, experiments=EXPERIMENTS) -> None:
-    words = [data / "imagenet", data / "cub", output, devices, loader, *experiments]
+def run_all(run, data: Path, output: Path, devices: int, loader: str, options=()) -> None:
+    chosen = [f"devices={devices}", f"loader={loader}", *options]
+    words = [data / "imagenet", data / "cub", output, ",".join(chosen), *EXPERIMENTS]
     launcher = [sys.executable, "-m"]
     if devices > 1:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", devices, "--standalone", "-m"]
@@ -48,9 +48,9 @@ def losses(folder: Path) -> list[float]:
         return [float(row["step/loss"]) for row in csv.DictReader(file) if row.get("step/loss")]
 
 
-def check_counts(output: Path, experiments: list[str]) -> None:
+def check_counts(output: Path) -> None:
     """Every test image is counted once."""
-    for name in experiments:
+    for name in EXPERIMENTS:
         record = json.loads((output / name / "result.json").read_text())
         assert record["metrics"]["last/test/top1"]["count"] == (12 if name.startswith("imagenet") else 20)
 
@@ -64,7 +64,7 @@ def one_process(run, data, tmp_path_factory):
 
 
 def test_every_experiment_trains_and_is_recorded(one_process):
-    check_counts(one_process, EXPERIMENTS)
+    check_counts(one_process)
     for name in EXPERIMENTS:
         record = json.loads((one_process / name / "result.json").read_text())
         assert len(losses(one_process / name)) == 2
@@ -78,20 +78,19 @@ def test_dali_trains_on_the_same_images(run, data, one_process, tmp_path):
         assert losses(tmp_path / name) == pytest.approx(losses(one_process / name), rel=1e-6), name
 
 
-def test_two_processes_run_every_experiment(run, data, tmp_path):
-    run_all(run, data, tmp_path, 2, "torchvision")
-    check_counts(tmp_path, EXPERIMENTS)
-
-
 def test_two_processes_run_every_experiment_by_dali(run, data, tmp_path):
     run_all(run, data, tmp_path, 2, "dali")
-    check_counts(tmp_path, EXPERIMENTS)
+    check_counts(tmp_path)
 
 
 def test_two_processes_train_as_one_does(run, data, one_process, tmp_path):
-    """ConvNeXt has no batch normalization, whose statistics are a process's own: every update's loss is the same."""
-    shutil.copytree(one_process / "cub_teacher", tmp_path / "cub_teacher")
-    run_all(run, data, tmp_path, 2, "torchvision", ["cub_convnext_tiny"])
-    one, two = (losses(output / "cub_convnext_tiny") for output in (one_process, tmp_path))
-    assert len(one) == 2
-    assert two == pytest.approx(one, rel=1e-4)
+    """Every update's loss is the same, where both take batch normalization's statistics together.
+
+    Untrained, MobileNetV2 makes 1,000 times as much of a rounding (in float64 it is equal: test_batch_norm).
+    """
+    run_all(run, data, tmp_path, 2, "torchvision", options=["sync_batchnorm=true"])
+    check_counts(tmp_path)
+    for name in EXPERIMENTS:
+        one, two = losses(one_process / name), losses(tmp_path / name)
+        assert len(one) == 2
+        assert two == pytest.approx(one, rel=1e-2 if name == "cub_mobilenetv2" else 1e-4), name

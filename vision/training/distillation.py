@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from shared.errors import UserError
 from shared.losses import draw_teachers
 from shared.losses.pseudo_labels import Draw
+from shared.ranks import sum_over_ranks
 from vision.scores import Scores
 from vision.settings import RecipeSettings
 from vision.training.frozen_teacher import FrozenTeacher
 from vision.training.mixing import Mixing
 from vision.training.objective import Objective
-from vision.training.ranks import copy_from_rank_zero, dataclass_over_ranks, sum_over_ranks
+from vision.training.ranks import copy_from_rank_zero, dataclass_over_ranks
 from vision.training.schedule import build_optimizer, build_schedule
 
 Batch = tuple[Tensor, Tensor]  # images [n, C, H, W] and labels [n]

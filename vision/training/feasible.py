@@ -21,7 +21,8 @@ def check_trainable(model: nn.Module, settings: TrainSettings, images: int) -> N
             f"recipe.batch_size={recipe.batch_size} of {images} training images makes batches of {batch_size}, which "
             "mixup and cutmix cannot pair; take an even number"
         )
-    if batch_size == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
+    normalized = batch_size * (settings.devices * settings.nodes if settings.sync_batchnorm else 1)
+    if normalized == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} of {images} training images makes batches of one, on which batch "
             "normalization cannot train; take at least 2 of each"

@@ -1,4 +1,4 @@
-"""Sums over the processes of a distributed run."""
+"""What the processes of a distributed run tell each other."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -8,21 +8,9 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, distributed
 
+from shared.ranks import sum_over_ranks, world_size
+
 S = TypeVar("S", bound=Any)
-
-
-def world_size() -> int:
-    """The number of processes that train together, once they have met."""
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-
-
-def sum_over_ranks(values: Tensor) -> Tensor:
-    """The element-wise sum of every process's `values`, which stay in their dtype; every process gets it."""
-    if world_size() == 1:
-        return values
-    total = values.clone()
-    distributed.all_reduce(total)
-    return total
 
 
 def dataclass_over_ranks(sums: S, device: torch.device) -> S:

@@ -36,7 +36,6 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
             devices=settings.devices,
             num_nodes=settings.nodes,
             strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
-            sync_batchnorm=settings.sync_batchnorm,
             precision=_PRECISION[settings.recipe.precision],
             max_epochs=settings.recipe.epochs,
             accumulate_grad_batches=settings.accumulate,
@@ -58,8 +57,6 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
     on_gpu = trainer.strategy.root_device.type == "cuda"
     if settings.recipe.precision == "16" and not on_gpu:  # Lightning would take bf16
         raise UserError("recipe.precision=16 needs a GPU; without one take recipe.precision=bf16 or 32")
-    if settings.sync_batchnorm and not on_gpu:
-        raise UserError("sync_batchnorm=true needs GPUs; without them leave it out")
     return trainer
 
 
