@@ -13,7 +13,7 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
-from nmt_plugin.teachers.live import output_logits
+from nmt_plugin.last_layer import output_logits
 from shared.errors import UserError, check_alpha, exit_on_user_error
 from shared.losses import label_smoothing_terms
 
@@ -59,9 +59,7 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
 
     def forward(self, model: Any, sample: Sample) -> tuple[Tensor, int, Log]:
         """Loss in nats (a sum), the sample size that fairseq divides it by, and sums for the log."""
-        logits = output_logits(model, model(**sample["net_input"]))
-        counted = self.counted_tokens(sample["target"])
-        loss, log = self.loss_and_log(logits[counted], sample["target"][counted], sample, counted)
+        loss, log = self.loss_and_log(model, sample, self.counted_tokens(sample["target"]))
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         common = {"loss": loss, "ntokens": sample["ntokens"], "nsentences": sample["target"].size(0)}
         log = {key: _detached(value) for key, value in (common | log).items()}
@@ -73,11 +71,13 @@ class SmoothedCrossEntropyCriterion(FairseqCriterion):
         counted[:, : self.ignore_prefix_size] = False
         return counted
 
-    def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
-        """The criterion's own loss (a sum, in nats) and what it logs.
+    def loss_and_log(self, model: Any, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
+        """The criterion's own loss of the positions that `counted` [B, T] marks (a sum, in nats) and what it logs."""
+        logits = output_logits(model, model(**sample["net_input"]))[counted]
+        return self.hard_loss_and_log(logits, sample["target"][counted])
 
-        `logits` [n, V] and `target` [n] are those of the n positions that `counted` [B, T] marks in the batch `sample`.
-        """
+    def hard_loss_and_log(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Log]:
+        """Label-smoothed cross-entropy of `logits` [n, V] against `target` [n], and its part of the log."""
         terms = label_smoothing_terms(logits, target, self.alpha, ignore_index=None)
         return terms.loss, {"nll_loss": terms.nll, "counted_tokens": len(target)}
 

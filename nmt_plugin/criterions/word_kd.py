@@ -20,13 +20,14 @@ from nmt_plugin.criterions.smoothed_cross_entropy import (
     log_bits,
     total,
 )
+from nmt_plugin.last_layer import is_matrix_product, output_head, output_logits
 from nmt_plugin.records import teacher_card
 from nmt_plugin.teachers.batch import Teacher, TeacherBatch
 from nmt_plugin.teachers.cached import CachedTeacher
 from nmt_plugin.teachers.identity import Identity, remember
 from nmt_plugin.teachers.live import DTYPES, LiveTeacher
 from shared.errors import UserError, check_temperature, exit_on_user_error
-from shared.losses import TopK, dist_loss, kd_loss, topk_kd_loss
+from shared.losses import FusedTerms, TopK, dist_loss, fused_terms, head_terms, kd_loss, topk_kd_loss
 from shared.losses.topk import POLICIES
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,13 @@ class WordKDConfig(SmoothedCrossEntropyConfig):
     teacher_dtype: ChoiceEnum(list(DTYPES)) = field(  # type: ignore[valid-type]
         default="fp32", metadata={"help": "in which a live teacher's weights are kept and run"}
     )
+    fused_head: bool = field(
+        default=False,
+        metadata={
+            "help": "make the logits of both networks a few rows at a time and never hold them all: for large "
+            "vocabularies; needs one live teacher and decoders that end in a linear layer"
+        },
+    )
     topk_policy: ChoiceEnum(POLICIES) = field(  # type: ignore[valid-type]
         default="tail",
         metadata={"help": "of a cache with K < V: the rest as one outcome, or renormalize over the top K (Tan et al.)"},
@@ -87,6 +95,7 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         dist_beta: float = 1.0,
         dist_gamma: float = 1.0,
         teacher_dtype: str = "fp32",
+        fused_head: bool = False,
         topk_policy: str = "tail",
         ignore_prefix_size: int = 0,
         sentence_avg: bool = False,
@@ -101,6 +110,9 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
             _check_dist_weight(flag, weight, self.kd_loss)
         self.dist_beta, self.dist_gamma = dist_beta, dist_gamma
         self.topk_policy = str(topk_policy)
+        self.fused_head = fused_head
+        if fused_head and (teacher_cache or self.kd_loss != "kl" or kd_weight == 0.0 or ":" in (teacher or "")):
+            raise UserError("--fused-head is for one live --teacher, --kd-loss kl and a --kd-weight above 0")
         self.teacher = self._teacher(task, teacher, teacher_cache, str(teacher_dtype))
         self._checked: dict[str, Any] = {}
 
@@ -154,13 +166,40 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
                 self.teacher.check_split(name, dataset, kept)
                 self._checked[name] = dataset
 
-    def loss_and_log(self, logits: Tensor, target: Tensor, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
+    def loss_and_log(self, model: Any, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
         """As the base class; the log also has `kd_loss` and what the teacher says, as sums in nats."""
+        if self.kd_weight == 0.0:
+            return super().loss_and_log(model, sample, counted)
+        if isinstance(self.teacher, LiveTeacher) and self.fused_head:
+            return self._of_heads(model, self.teacher, sample, counted)
+        logits = output_logits(model, model(**sample["net_input"]))
+        if isinstance(self.teacher, LiveTeacher) and self.kd_loss == "kl":
+            return self._of_all_logits(logits, self.teacher.logits(sample), sample["target"], counted)
+        return self._of_counted_logits(logits[counted], sample, counted)
+
+    def _of_heads(self, model: Any, teacher: LiveTeacher, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
+        """Of hidden states and output matrices: no logits of the whole batch."""
+        with exit_on_user_error():
+            heads = output_head(model, sample, "the student"), teacher.head(sample)
+        terms = head_terms(*heads, sample["target"], mask=counted, **self._weights)
+        return terms.loss, _fused_log(terms, counted)
+
+    def _of_all_logits(self, logits: Tensor, teacher: Tensor, target: Tensor, counted: Tensor) -> tuple[Tensor, Log]:
+        """Of both networks' logits [B, T, V], in one go; padding is skipped, not copied out of the way."""
+        terms = fused_terms(logits, teacher, target, mask=counted, in_place=is_matrix_product(logits), **self._weights)
+        return terms.loss, _fused_log(terms, counted)
+
+    @property
+    def _weights(self) -> dict[str, Any]:
+        hard_weight = 1.0 - self.kd_weight
+        weights = {"temperature": self.temperature, "kd_weight": self.kd_weight, "hard_weight": hard_weight}
+        return weights | {"alpha": self.alpha}
+
+    def _of_counted_logits(self, logits: Tensor, sample: Sample, counted: Tensor) -> tuple[Tensor, Log]:
+        """Of the student's logits [n, V] at the positions that count, and the cached or DIST teacher's."""
         # At weight 1 the hard labels are only logged (nll), so they need no graph.
         scored = logits if self.kd_weight < 1.0 else logits.detach()
-        hard, log = super().loss_and_log(scored, target, sample, counted)
-        if self.kd_weight == 0.0:
-            return hard, log
+        hard, log = self.hard_loss_and_log(scored, sample["target"][counted])
         with exit_on_user_error():
             teacher = self.teacher(sample, counted)
         kd = self.distillation(logits, teacher.distribution)
@@ -199,6 +238,18 @@ def _check_dist_weight(flag: str, weight: float, kd_loss: str) -> None:
         raise UserError(f"{flag} is {weight}; it must not be below 0, e.g. 1")
     if weight != 1.0 and kd_loss != "dist":
         raise UserError(f"{flag} {weight} is for --kd-loss dist; this is {kd_loss}")
+
+
+def _fused_log(terms: FusedTerms, counted: Tensor) -> Log:
+    tokens = counted.sum()
+    return {
+        "nll_loss": terms.nll,
+        "counted_tokens": tokens if tokens.is_cuda else int(tokens),
+        "kd_loss": terms.kd,
+        "teacher_nll": terms.teacher_nll,
+        "teacher_entropy": terms.teacher_entropy,
+        "agreement": terms.agreement,
+    }
 
 
 def _teacher_log(logits: Tensor, teacher: TeacherBatch) -> Log:

@@ -17,8 +17,10 @@ from nmt_plugin.checkpoints import (
     checkpoint_task,
     read_checkpoint,
 )
+from nmt_plugin.last_layer import output_head, output_logits
 from nmt_plugin.teachers.batch import TeacherBatch, row_statistics
 from shared.errors import UserError
+from shared.losses import Head
 from shared.losses.precision import at_least_float32
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -81,6 +83,12 @@ class LiveTeacher:
         return utils.resolve_max_positions(*(model.max_positions() for model in self.models))
 
     @torch.no_grad()
+    def head(self, sample: dict[str, Any]) -> Head:
+        """The model's hidden states [B, T, d] and output matrix; see `output_head`. There must be one model."""
+        (model,) = (model.to(sample["target"].device) for model in self.models)
+        return output_head(model, utils.apply_to_sample(self._cast, sample), "the teacher")
+
+    @torch.no_grad()
     def logits(self, sample: dict[str, Any]) -> Tensor:
         """[B, T, V]: one model's logits, or the log of several models' mean probability (at T = 1, in fp32)."""
         device = sample["target"].device
@@ -97,12 +105,3 @@ class LiveTeacher:
     def _load(self, path: str, task: Any) -> BaseFairseqModel:
         models, _, _ = checkpoint_utils.load_model_ensemble_and_task([path], task=task)
         return models[0].to(self._dtype).requires_grad_(False).eval()
-
-
-def output_logits(model: Any, net_output: Any) -> Tensor:
-    """[B, T, V]; log-probabilities where the model has no plain logits (an adaptive softmax)."""
-    if getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None:
-        log_probs: Tensor = model.get_normalized_probs(net_output, log_probs=True)
-        return log_probs
-    logits: Tensor = net_output[0]
-    return logits

@@ -1,5 +1,7 @@
 """What distillation costs a training step: plain label smoothing, a cached teacher, a live one, step by step in turn.
 
+A live teacher is also held against the plain step and the teacher's own forward pass together, the least it can cost.
+
     python scripts/bench/word_kd.py --teacher runs/demo/nmt/teacher-a0.1/checkpoint_best.pt --cache runs/cache \
         --data data/nmt/libreoffice.en-de/data-bin --output runs/bench/word_kd.json
 
@@ -9,6 +11,7 @@ all of them; what is printed are ratios to the plain step of the same batch.
 """
 
 import argparse
+import functools
 import json
 import platform
 import statistics
@@ -26,11 +29,14 @@ import nmt_plugin  # noqa: F401  (allow-lists what fairseq checkpoints hold)
 from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
 from nmt_plugin.criterions import SmoothedCrossEntropyCriterion, WordKDCriterion
 from nmt_plugin.data_folder import check_data_folder
+from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import exit_on_user_error
 from shared.files import write_text
 from shared.provenance import package_versions
 
+Step = Callable[[Any], Any]
 PLAIN = "label smoothing alone"
+FORWARD = "the teacher's forward pass alone"
 
 
 def main() -> None:
@@ -66,16 +72,26 @@ def bench(args: argparse.Namespace) -> None:
         common: dict[str, Any] = {"temperature": t, "kd_weight": args.kd_weight}
         criteria[f"cache, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher_cache=args.cache, **common)
         criteria[f"live teacher, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher=args.teacher, **common)
-    seconds = _measure(criteria, student, optimizer, _batches(task, args, device), device)
-    plain = seconds[PLAIN]
-    ratios = {name: sorted(s / p for s, p in zip(mine, plain, strict=True)) for name, mine in seconds.items()}
-    rows = {name: {"median": statistics.median(r), "quartiles": _quartiles(r)} for name, r in ratios.items()}
-    for name, row in rows.items():
-        print(f"| {name} | {row['median']:.3f} | {row['quartiles'][0]:.3f} to {row['quartiles'][1]:.3f} |")
+        criteria[f"live teacher, fused head, T = {t:g}"] = WordKDCriterion(
+            task, 0.1, teacher=args.teacher, fused_head=True, **common
+        )
+    steps: dict[str, Step] = {
+        name: functools.partial(_step, criterion, student, optimizer) for name, criterion in criteria.items()
+    }
+    steps[FORWARD] = LiveTeacher(args.teacher, task).logits
+    seconds = _measure(steps, _batches(task, args, device), device)
+    least = [step + forward for step, forward in zip(seconds[PLAIN], seconds[FORWARD], strict=True)]
+    rows = {name: _ratios(mine, seconds[PLAIN]) for name, mine in seconds.items()}
+    to_least = {name: _ratios(mine, least) for name, mine in seconds.items() if name.startswith("live")}
+    for title, table in ((PLAIN, rows), ("a plain step and the teacher's forward pass", to_least)):
+        print(f"\nin multiples of {title}:")
+        for name, row in table.items():
+            print(f"| {name} | {row['median']:.3f} | {row['quartiles'][0]:.3f} to {row['quartiles'][1]:.3f} |")
     device_name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)"
     facts = {
         "ratio_to": PLAIN,
         "ratios": rows,
+        "ratios of live teachers to a plain step and the teacher's forward pass": to_least,
         "batches": args.batches,
         "max_tokens": args.max_tokens,
         "kd_weight": args.kd_weight,
@@ -94,15 +110,13 @@ def _batches(task: Any, args: argparse.Namespace, device: torch.device) -> list[
     return [utils.move_to_cuda(sample) if device.type == "cuda" else sample for sample in chosen]
 
 
-def _measure(
-    criteria: dict[str, Any], student: Any, optimizer: Any, batches: list[Any], device: torch.device
-) -> dict[str, list[float]]:
+def _measure(steps: dict[str, Step], batches: list[Any], device: torch.device) -> dict[str, list[float]]:
     """Seconds of every step by variant; the first batch warms up and is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in criteria}
-    names = list(criteria)
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    names = list(steps)
     for turn, sample in enumerate([batches[0], *batches]):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            taken = _timed(lambda chosen=criteria[name], batch=sample: _step(chosen, student, optimizer, batch), device)
+            taken = _timed(functools.partial(steps[name], sample), device)
             if turn:
                 seconds[name].append(taken)
     return seconds
@@ -115,7 +129,7 @@ def _step(criterion: Any, student: Any, optimizer: Any, sample: Any) -> None:
     optimizer.zero_grad()
 
 
-def _timed(step: Callable[[], None], device: torch.device) -> float:
+def _timed(step: Callable[[], Any], device: torch.device) -> float:
     started = time.perf_counter()
     step()
     if device.type == "cuda":
@@ -123,9 +137,9 @@ def _timed(step: Callable[[], None], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def _quartiles(ratios: list[float]) -> list[float]:
-    low, _, high = statistics.quantiles(ratios, n=4)
-    return [low, high]
+def _ratios(one: list[float], other: list[float]) -> dict[str, Any]:
+    low, median, high = statistics.quantiles([a / b for a, b in zip(one, other, strict=True)], n=4)
+    return {"median": median, "quartiles": [low, high]}
 
 
 if __name__ == "__main__":

@@ -46,6 +46,17 @@ def test_weight_zero_trains_to_the_bits_of_smoothed_cross_entropy(
     assert_same_weights(tmp_path, teacher)
 
 
+def test_a_fused_head_trains_alike(train: Command, teacher: Path, tmp_path: Path) -> None:
+    flags = ("--criterion", "word_kd", "--teacher", teacher / "checkpoint_last.pt", "--temperature", "2")
+    logs = [trained(train(tmp_path / name, *flags, *more)) for name, more in (("a", ()), ("b", ("--fused-head",)))]
+    one, other = weights(tmp_path / "a"), weights(tmp_path / "b")
+    for name, weight in one.items():
+        torch.testing.assert_close(other[name], weight, rtol=0, atol=1e-4, msg=name)
+    first, second = (valid(log) for log in logs)
+    for key in ("valid_loss", "valid_kd_loss", "valid_teacher_entropy", "valid_agreement"):
+        assert float(second[key]) == pytest.approx(float(first[key]), abs=2e-3), key
+
+
 def test_smoothed_cross_entropy_trains_as_fairseqs_criterion_at_the_stated_epsilon(
     train: Command, teacher: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,198 @@
+"""Label-smoothed cross-entropy, distillation and what a log wants to know of both, in one go over the logits."""
+
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from shared.errors import UserError
+from shared.losses.kernels import chunked, eager
+from shared.losses.kernels.terms import Backend, Weights
+
+BackendName = Literal["auto", "eager", "chunked", "triton"]
+
+
+class FusedTerms(NamedTuple):
+    """Scalar sums over the rows that count, in nats; `loss` alone has a gradient.
+
+    `loss` = kd_weight * `kd` + hard_weight * `smoothed`: T^2 KL and LS-CE(alpha). `nll` of the targets under the
+    student; `teacher_nll` and `teacher_entropy` at T = 1; `agreement`: rows where both find the same class most
+    probable. All but `loss` are float64.
+    """
+
+    loss: Tensor
+    kd: Tensor
+    smoothed: Tensor
+    nll: Tensor
+    teacher_nll: Tensor
+    teacher_entropy: Tensor
+    agreement: Tensor
+
+
+def fused_terms(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    target: Tensor,
+    *,
+    temperature: float,
+    alpha: float = 0.0,
+    kd_weight: float = 1.0,
+    hard_weight: float = 0.0,
+    mask: Tensor | None = None,
+    in_place: bool = False,
+    statistics: bool = True,
+    backend: BackendName = "auto",
+) -> FusedTerms:
+    """`kd_loss` and `label_smoothing_terms` of the same logits, weighted, with the gradient computed on the way.
+
+    The values are those of the two functions (Hinton et al. 2015; Szegedy et al. 2016), at the cost of little more than
+    reading both logits and writing the gradient: shared/README.md has the ratios.
+
+    Args:
+        student_logits, teacher_logits: [..., V], fp64, fp32, bf16 or fp16, each its own; bf16 and fp16 are computed in
+            fp32. The teacher may rule classes out by -inf.
+        target: [...], int64.
+        temperature, alpha: T, above 0; the weight of the uniform part, in [0, 1).
+        kd_weight, hard_weight: of the two parts of `loss`.
+        mask: [...], bool; rows where it is False count nothing, whatever they hold. None counts every row.
+        in_place: the gradient takes the memory of `student_logits`, which must be no leaf and no view, and is not to be
+            read afterwards. Autograd knows: a backward pass that needs the logits' values raises RuntimeError, so this
+            is for logits that come from a matrix product, which does not.
+        statistics: False leaves what the loss does not need at 0 (teacher_nll, teacher_entropy, agreement, and kd or
+            smoothed and nll where their weight is 0).
+        backend: "eager" (plain torch operations, the reference), "chunked" (the same, a few rows at a time that stay in
+            the cache), "triton" (CUDA), "auto": triton for tensors on a GPU, else chunked.
+
+    The graph can be walked backward once; the gradient itself has none.
+    Raises UserError for values out of range, an unknown backend or triton without a GPU; ValueError for shapes or
+    dtypes that do not fit.
+    """
+    weights = Weights(temperature, alpha, kd_weight, hard_weight)
+    run = backend_of(backend, student_logits)
+    _check(student_logits, teacher_logits, target, mask)
+    if not (torch.is_grad_enabled() and student_logits.requires_grad):
+        sums = _sums(run, student_logits.detach(), teacher_logits, target, mask, weights, None, statistics)
+        loss = weighted_loss(sums, weights, student_logits.dtype)
+    elif in_place:
+        if not student_logits.is_contiguous():
+            raise ValueError("in_place needs contiguous student_logits")
+        loss, sums, _ = _InPlace.apply(student_logits, run, teacher_logits, target, mask, weights, statistics)
+    else:
+        loss, sums = _Fused.apply(student_logits, run, teacher_logits, target, mask, weights, statistics)
+    return FusedTerms(loss, *sums.unbind())
+
+
+class _Fused(torch.autograd.Function):
+    """The forward pass computes the gradient for an upstream gradient of 1; the backward pass scales it."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, run: Backend, *given: Any) -> tuple[Tensor, Tensor]:
+        ctx.gradient = torch.empty_like(student, memory_format=torch.contiguous_format)
+        return _forward(ctx, student, run, *given)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        if upstream is None:
+            return (None,) * 7
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:
+            raise RuntimeError("the gradient of fused_terms was used already; its graph can be walked backward once")
+        # One on a CPU is seen for nothing; to look at a GPU's would be to wait for it.
+        if gradient.device.type != "cpu" or upstream.item() != 1.0:
+            gradient.mul_(upstream)
+        return gradient, *[None] * 6
+
+
+class _InPlace(_Fused):
+    """The gradient is written over the student's logits, which are an output therefore."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, run: Backend, *given: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
+        ctx.gradient = student.detach()
+        ctx.mark_dirty(student)
+        return *_forward(ctx, student, run, *given), student
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor | None, *others: Tensor | None) -> tuple[Tensor | None, ...]:
+        if others[-1] is not None:
+            raise RuntimeError("the logits were overwritten by their gradient: no other loss can be made of them")
+        return _Fused.backward(ctx, upstream)
+
+
+def _forward(
+    ctx: Any,
+    student: Tensor,
+    run: Backend,
+    teacher: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    weights: Weights,
+    statistics: bool,
+) -> tuple[Tensor, Tensor]:
+    ctx.set_materialize_grads(False)
+    sums = _sums(run, student.detach(), teacher, target, mask, weights, ctx.gradient, statistics)
+    ctx.mark_non_differentiable(sums)
+    return weighted_loss(sums, weights, student.dtype), sums
+
+
+def _sums(
+    run: Backend,
+    student: Tensor,
+    teacher: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    weights: Weights,
+    gradient: Tensor | None,
+    statistics: bool,
+) -> Tensor:
+    """As the backend's, of tensors of any leading shape."""
+    classes = student.shape[-1]
+    return run(
+        _rows(student),
+        _rows(teacher),
+        target.reshape(-1),
+        None if mask is None else mask.reshape(-1),
+        weights,
+        None if gradient is None else gradient.view(-1, classes),
+        statistics,
+    )
+
+
+def _rows(logits: Tensor) -> Tensor:
+    """[n, V], each row's classes side by side in memory."""
+    rows = logits.detach().reshape(-1, logits.shape[-1])
+    return rows if rows.stride(1) == 1 else rows.contiguous()
+
+
+def weighted_loss(sums: Tensor, weights: Weights, logits: torch.dtype) -> Tensor:
+    """What is trained on, of a backend's `sums`: fp64 for fp64 logits, else fp32."""
+    dtype = torch.float64 if logits == torch.float64 else torch.float32
+    shares = (weights.kd_weight, weights.hard_weight)
+    # A part of weight 0 may be infinite.
+    parts = [share * part for share, part in zip(shares, sums[:2], strict=True) if share]
+    return sum(parts, sums.new_zeros(())).to(dtype)
+
+
+def backend_of(name: str, student: Tensor) -> Backend:
+    """The backend of that name for tensors on the device of `student`. Raises UserError for an unknown one."""
+    if name not in get_args(BackendName):
+        raise UserError(f"backend {name!r} is unknown; choose from {', '.join(get_args(BackendName))}")
+    if name == "auto":
+        name = "triton" if student.device.type == "cuda" else "chunked"
+    if name == "triton":
+        from shared.losses.kernels import triton  # Triton comes with torch's builds for GPUs
+
+        return triton.run
+    return {"eager": eager.run, "chunked": chunked.run}[name]
+
+
+def _check(student: Tensor, teacher: Tensor, target: Tensor, mask: Tensor | None) -> None:
+    rows = student.shape[:-1]
+    if teacher.shape != student.shape or target.shape != rows or (mask is not None and mask.shape != rows):
+        shapes = ", ".join(str(tuple(t.shape)) for t in (student, teacher, target, mask) if t is not None)
+        raise ValueError(f"want student and teacher [..., V], target [...] and mask [...], got {shapes}")
+    if target.dtype != torch.int64 or (mask is not None and mask.dtype != torch.bool):
+        raise ValueError(f"want an int64 target and a bool mask, got {target.dtype}, {getattr(mask, 'dtype', None)}")

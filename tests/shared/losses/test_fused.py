@@ -1,0 +1,153 @@
+"""What autograd is told of the fused loss; its values and gradients are those of tests/shared/losses/kernels."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from shared.errors import UserError
+from shared.losses import fused_terms, kd_loss
+from shared.losses.kernels import chunked
+
+GENERATOR = torch.Generator().manual_seed(0)
+HIDDEN = torch.randn(6, 4, generator=GENERATOR)
+WEIGHT = torch.randn(9, 4, generator=GENERATOR)
+TEACHER = torch.randn(6, 9, generator=GENERATOR)
+TARGET = torch.randint(9, (6,), generator=GENERATOR)
+
+
+@pytest.fixture
+def weight() -> Tensor:
+    return WEIGHT.clone().requires_grad_()
+
+
+def distil(logits: Tensor, **options: Any) -> Tensor:
+    return fused_terms(logits, TEACHER, TARGET, temperature=2.0, **options).loss
+
+
+def expected(upstream: float) -> Tensor:
+    weight = WEIGHT.clone().requires_grad_()
+    (upstream * kd_loss(HIDDEN @ weight.T, TEACHER, 2.0)).backward()
+    assert weight.grad is not None
+    return weight.grad
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("upstream", [1.0, 2.5, 0.0])
+def test_an_upstream_gradient_scales(weight: Tensor, upstream: float, in_place: bool) -> None:
+    (upstream * distil(HIDDEN @ weight.T, in_place=in_place)).backward()
+    torch.testing.assert_close(weight.grad, expected(upstream))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_the_graph_can_be_walked_backward_once(weight: Tensor, in_place: bool) -> None:
+    loss = distil(HIDDEN @ weight.T, in_place=in_place)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="used already"):
+        loss.backward()
+
+
+def test_logits_with_other_users_before_are_not_overwritten_unnoticed(weight: Tensor) -> None:
+    """The square keeps the logits for its backward pass."""
+    logits = HIDDEN @ weight.T
+    other = logits.square().sum()
+    loss = distil(logits, in_place=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        (loss + other).backward()
+
+
+def test_logits_with_other_users_after_are_not_overwritten_unnoticed(weight: Tensor) -> None:
+    logits = HIDDEN @ weight.T
+    loss = distil(logits, in_place=True)
+    with pytest.raises(RuntimeError, match="overwritten by their gradient"):
+        (loss + logits.sum()).backward()
+
+
+def test_in_place_is_not_for_leaves_and_strides(weight: Tensor) -> None:
+    with pytest.raises(RuntimeError, match="leaf"):
+        distil(TEACHER.clone().requires_grad_(), in_place=True)
+    with pytest.raises(ValueError, match="contiguous"):
+        distil((weight @ HIDDEN.T).T, in_place=True)
+
+
+def test_in_place_the_gradient_has_the_memory_of_the_logits(weight: Tensor) -> None:
+    logits = HIDDEN @ weight.T
+    where: list[int] = []
+    logits.register_hook(lambda gradient: where.append(gradient.data_ptr()))
+    distil(logits, in_place=True).backward()
+    assert where == [logits.data_ptr()]
+
+
+@pytest.mark.parametrize("leading", [(2, 3), (6, 1), (1, 2, 3)])
+def test_any_leading_shape(weight: Tensor, leading: tuple[int, ...]) -> None:
+    logits = (HIDDEN @ weight.T).view(*leading, 9)
+    mask = torch.ones(leading, dtype=torch.bool)
+    teacher, target = TEACHER.view(*leading, 9), TARGET.view(leading)
+    fused_terms(logits, teacher, target, temperature=2.0, mask=mask).loss.backward()
+    torch.testing.assert_close(weight.grad, expected(1.0))
+
+
+def test_strided_logits(weight: Tensor) -> None:
+    teacher = TEACHER.T.contiguous().T
+    logits = (weight @ HIDDEN.T).T
+    fused_terms(logits, teacher, TARGET, temperature=2.0).loss.backward()
+    torch.testing.assert_close(weight.grad, expected(1.0))
+
+
+def test_the_teacher_has_no_gradient(weight: Tensor) -> None:
+    teacher = TEACHER.clone().requires_grad_()
+    fused_terms(HIDDEN @ weight.T, teacher, TARGET, temperature=2.0).loss.backward()
+    assert teacher.grad is None
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_no_gradient_is_computed_where_none_is_wanted(
+    weight: Tensor, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    real = chunked.run
+    monkeypatch.setattr(chunked, "run", lambda *args: given.append(args[5]) or real(*args))  # type: ignore[func-returns-value]
+    with torch.set_grad_enabled(wanted):
+        loss = distil(HIDDEN @ weight.T)
+    assert loss.requires_grad == wanted
+    assert [gradient is not None for gradient in given] == [wanted]
+    distil(HIDDEN @ WEIGHT.T)
+    assert given[-1] is None
+
+
+def test_no_rows_give_a_connected_zero(weight: Tensor) -> None:
+    terms = fused_terms(HIDDEN[:0] @ weight.T, TEACHER[:0], TARGET[:0], temperature=2.0)
+    terms.loss.backward()
+    assert terms.loss == 0.0
+    assert torch.equal(weight.grad, torch.zeros(9, 4))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"teacher": TEACHER[:, :8]}, "want student and teacher"),
+        ({"target": TARGET[:5]}, "want student and teacher"),
+        ({"mask": torch.ones(5, dtype=torch.bool)}, "want student and teacher"),
+        ({"target": TARGET.int()}, "want an int64 target"),
+        ({"mask": torch.ones(6)}, "a bool mask"),
+    ],
+)
+def test_what_does_not_fit_is_refused(given: dict[str, Tensor], message: str) -> None:
+    teacher, target = given.get("teacher", TEACHER), given.get("target", TARGET)
+    with pytest.raises(ValueError, match=message):
+        fused_terms(TEACHER, teacher, target, temperature=2.0, mask=given.get("mask"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": 0.0},
+        {"temperature": 2.0, "alpha": 1.0},
+        {"temperature": 2.0, "kd_weight": -0.1},
+        {"temperature": 2.0, "hard_weight": float("inf")},
+    ],
+)
+def test_values_out_of_range_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        fused_terms(TEACHER, TEACHER, TARGET, **options)
