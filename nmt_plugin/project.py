@@ -127,7 +127,10 @@ def _read(
         for k, sample in enumerate(samples):
             sample.update(states[labels == k])
     assert accumulator is not None  # there is at least one sentence
-    return [sample.rows for sample in samples], accumulator.centroids.cpu()
+    try:
+        return [sample.rows for sample in samples], accumulator.centroids.cpu()
+    except ValueError as error:
+        raise UserError(f"{reader.path}: {error}") from None
 
 
 def _draw(panels: list[Panel], path: Path) -> None:

@@ -77,9 +77,9 @@ class FeatureReader:
         try:
             for features, labels in self.features(data, split):
                 accumulator.update(features, labels)
+            return accumulator.centroids
         except ValueError as error:
             raise UserError(f"{self.spec}: {error}") from None
-        return accumulator.centroids
 
     def _adapted(self, images: Tensor) -> Tensor:
         images = images.to(self.device, memory_format=torch.channels_last)

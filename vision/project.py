@@ -141,10 +141,11 @@ def _read(
     accumulator = CentroidAccumulator(len(classes), features.shape[1])
     try:
         accumulator.update(features, torch.arange(len(classes)).repeat_interleave(sizes))
+        centroids = accumulator.centroids
     except ValueError as error:
         raise UserError(f"{student.spec}: {error}") from None
     samples = [part[_sample(len(part), count)] for part in features.split(sizes.tolist())]
-    return samples, accumulator.centroids
+    return samples, centroids
 
 
 def _sample(available: int, count: int) -> Tensor:

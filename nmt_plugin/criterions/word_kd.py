@@ -28,6 +28,7 @@ from nmt_plugin.teachers.identity import Identity, remember
 from nmt_plugin.teachers.live import DTYPES, LiveTeacher
 from shared.errors import UserError, check_temperature, exit_on_user_error
 from shared.losses import FusedTerms, TopK, dist_loss, fused_terms, head_terms, kd_loss, topk_kd_loss
+from shared.losses.fused import Overwrite
 from shared.losses.topk import POLICIES
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
 
     def _of_all_logits(self, logits: Tensor, teacher: Tensor, target: Tensor, counted: Tensor) -> tuple[Tensor, Log]:
         """Of both networks' logits [B, T, V], in one go; padding is skipped, not copied out of the way."""
-        terms = fused_terms(logits, teacher, target, mask=counted, in_place=is_matrix_product(logits), **self._weights)
+        terms = fused_terms(logits, teacher, target, mask=counted, overwrite=_spare(logits, teacher), **self._weights)
         return terms.loss, _fused_log(terms, counted)
 
     @property
@@ -238,6 +239,13 @@ def _check_dist_weight(flag: str, weight: float, kd_loss: str) -> None:
         raise UserError(f"{flag} is {weight}; it must not be below 0, e.g. 1")
     if weight != 1.0 and kd_loss != "dist":
         raise UserError(f"{flag} {weight} is for --kd-loss dist; this is {kd_loss}")
+
+
+def _spare(student: Tensor, teacher: Tensor) -> Overwrite | None:
+    """Whose logits may be overwritten: nobody reads the teacher's again, nor a student's that come from a product."""
+    if teacher.dtype == student.dtype and teacher.is_contiguous():
+        return "teacher"
+    return "student" if is_matrix_product(student) else None
 
 
 def _fused_log(terms: FusedTerms, counted: Tensor) -> Log:

@@ -84,10 +84,10 @@ class StateReader:
             for states, labels in self.states(sentences, classes):
                 accumulator = accumulator or CentroidAccumulator(len(classes), states.shape[1])
                 accumulator.update(states, labels)
+            assert accumulator is not None  # there is at least one sentence
+            return accumulator.centroids.cpu()
         except ValueError as error:
             raise UserError(f"{self.path}: {error}") from None
-        assert accumulator is not None  # there is at least one sentence
-        return accumulator.centroids.cpu()
 
     def output_rows(self, classes: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Rows of the output layer for `classes`: weight [C, d], and bias [C] or None (fairseq's Transformers).

@@ -6,13 +6,14 @@ A head-fused form takes hidden states instead of logits: it will be a task of it
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from shared.losses import dist_loss, kd_loss, label_smoothing_terms
-from shared.losses.fused import BackendName, fused_terms
+from shared.losses.fused import BackendName, Overwrite, fused_terms
 from shared.losses.precision import at_least_float32
 
 KD, BOTH, DIST = TASKS = ("kd", "ls+kd", "dist")
@@ -34,14 +35,14 @@ class Contender:
     """A `loss` of (student [N, V], teacher [N, V], target [N]), to be followed by its backward pass.
 
     `copies` of the logits in fp32 that it takes beside its arguments, at most: it is skipped where they do not fit.
-    `mean`: over the rows; else a sum. `consumes`: it overwrites the student's logits, and is given a copy.
+    `mean`: over the rows; else a sum. `overwrites`: the student's or the teacher's logits; it is given a copy.
     """
 
     name: str
     loss: Loss
     copies: float
     mean: bool = False
-    consumes: bool = False
+    overwrites: Overwrite | None = None
 
 
 Entries = dict[str, list[Contender]]
@@ -104,15 +105,18 @@ def fused(backend: BackendName, setting: Setting) -> Entries:
         weights = {"kd_weight": kd_weight, "hard_weight": hard_weight}
         terms = partial(fused_terms, temperature=setting.temperature, alpha=setting.alpha, **weights, backend=backend)
 
-        def loss(s: Tensor, t: Tensor, y: Tensor, in_place: bool = False, statistics: bool = False) -> Tensor:
-            return terms(s, t, y, in_place=in_place, statistics=statistics).loss
+        def loss(s: Tensor, t: Tensor, y: Tensor, overwrite: Overwrite | None = None, stats: bool = False) -> Tensor:
+            return terms(s, t, y, overwrite=overwrite, statistics=stats).loss
 
         name = f"lskd fused, {backend}"
         return [
             Contender(name, loss, 1.5),
             Contender(f"{name}, mean", lambda s, t, y: loss(s, t, y) / len(y), 1.5, mean=True),
-            Contender(f"{name}, in place", partial(loss, in_place=True), 0.5, consumes=True),
-            Contender(f"{name}, statistics", partial(loss, statistics=True), 1.5),
+            *(
+                Contender(f"{name}, over the {whose}'s logits", partial(loss, overwrite=whose), 0.5, overwrites=whose)
+                for whose in get_args(Overwrite)
+            ),
+            Contender(f"{name}, statistics", partial(loss, stats=True), 1.5),
         ]
 
     return {KD: entries(1.0, 0.0), BOTH: entries(KD_WEIGHT, HARD_WEIGHT)}

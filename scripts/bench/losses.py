@@ -8,8 +8,8 @@ each round in another order, and a ratio is to the bound of the same round. Not 
 size; the gradient's error, |g - g64| / |g64| against the definition in float64 on 64 rows; and the memory that a call
 takes at its peak beyond its arguments, the gradient included (on a CPU the process's resident set, n/a where
 /proc/self/clear_refs cannot be written). A loss pays for the memory it allocates in its time too: on a CPU the first
-touch of every page. One that overwrites the student's logits ("in place", Liger's cross-entropy) is given a fresh copy
-before the clock starts. Losses are sums over the rows; timm's, Liger's JSD and "mean" are means. The task "ls+kd" is
+touch of every page. One that overwrites logits (two of ours, Liger's cross-entropy) is given a fresh copy before the
+clock starts. Losses are sums over the rows; timm's, Liger's JSD and "mean" are means. The task "ls+kd" is
 half smoothed cross-entropy, half KD. With --dtype bf16 or fp16 the composition computes in fp32, as ours does; timm and
 torchdistill compute in what they are given, and nothing scales a loss that is a mean.
 """
@@ -140,7 +140,7 @@ def _call(contender: Contender, batch: Batch) -> Callable[[], Tensor]:
 def _warm(contender: Contender, bound: Row, batch: Batch, setting: Setting, skip: Callable[[str], None]) -> Row | None:
     """A row with what is not timed; None where the contender does not fit or does not run."""
     in_fp32 = batch.student.element_size() < 4  # most make one more copy then
-    if not _fits(bound, contender.name, contender.copies + contender.consumes + in_fp32, setting, skip):
+    if not _fits(bound, contender.name, contender.copies + bool(contender.overwrites) + in_fp32, setting, skip):
         return None
     try:
         error = gradient_error(contender, bound.task, batch, setting)

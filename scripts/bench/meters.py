@@ -37,15 +37,16 @@ class Batch:
         return Batch(self.student.detach()[:rows].clone().requires_grad_(), self.teacher[:rows], self.target[:rows])
 
 
-def logits_for(contender: Contender, batch: Batch) -> Tensor:
-    """The student's logits as `contender` is given them; made before the clock starts."""
+def logits_for(contender: Contender, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Both logits as `contender` is given them; made before the clock starts."""
     # A clone is no leaf, and its backward pass hands the gradient on as it is.
-    return batch.student.clone() if contender.consumes else batch.student
+    student = batch.student.clone() if contender.overwrites == "student" else batch.student
+    return student, batch.teacher.clone() if contender.overwrites == "teacher" else batch.teacher
 
 
-def gradient(contender: Contender, batch: Batch, logits: Tensor) -> Tensor:
+def gradient(contender: Contender, batch: Batch, logits: tuple[Tensor, Tensor]) -> Tensor:
     """One forward and backward pass: d loss / d student [N, V]."""
-    return torch.autograd.grad(contender.loss(logits, batch.teacher, batch.target), batch.student)[0]
+    return torch.autograd.grad(contender.loss(*logits, batch.target), batch.student)[0]
 
 
 def seconds(work: Callable[[], Tensor], device: torch.device) -> float:

@@ -94,5 +94,5 @@ def liger(setting: Setting) -> Entries:
             Contender("Liger KLDIVLoss", lambda s, t_, _: kd(s, t_), 6),
             Contender("Liger JSD(beta=0)", lambda s, t_, _: t**2 * forward_kl(*softened(s, t_)), 7, mean=True),
         ],
-        BOTH: [Contender("Liger CrossEntropyLoss + KLDIVLoss", both, 7, consumes=True)],
+        BOTH: [Contender("Liger CrossEntropyLoss + KLDIVLoss", both, 7, overwrites="student")],
     }

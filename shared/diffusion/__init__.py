@@ -2,13 +2,8 @@
 
 from shared.diffusion.centroids import CentroidAccumulator
 from shared.diffusion.class_sets import ClassSets, explicit_sets, nearest_centroid_sets
-from shared.diffusion.index import (
-    NORMALIZATIONS,
-    centroid_distances,
-    diffusion_index,
-    mean_pairwise_distance,
-    on_one_scale,
-)
+from shared.diffusion.distances import centroid_distances, mean_pairwise_distance, on_one_scale
+from shared.diffusion.index import NORMALIZATIONS, diffusion_index, diffusion_indices
 from shared.diffusion.projection import PenultimateProjection, project_three_classes
 
 __all__ = [
@@ -18,6 +13,7 @@ __all__ = [
     "PenultimateProjection",
     "centroid_distances",
     "diffusion_index",
+    "diffusion_indices",
     "explicit_sets",
     "mean_pairwise_distance",
     "nearest_centroid_sets",

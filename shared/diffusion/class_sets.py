@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from shared.diffusion.index import centroid_distances
+from shared.diffusion.distances import centroid_distances
 from shared.errors import UserError
 
 
@@ -50,7 +50,7 @@ def nearest_centroid_sets(centroids: Tensor, target: int, size: int) -> ClassSet
     """
     if not bool(centroids[target].isfinite().all()):
         raise UserError(f"the target class {target} has no examples, so it has no nearest classes")
-    distances = centroid_distances(centroids, target, "none")
+    distances = centroid_distances(centroids, target)
     order = [k for k in distances.argsort().tolist() if k != target and not distances[k].isnan()]
     if not 1 <= size < len(order):
         raise UserError(f"S1 of {size} nearest classes out of {len(order)} others; it must be 1 to {len(order) - 1}")

@@ -1,15 +1,16 @@
 """The diffusion index eta (Chandrasegaran et al. 2022, section 5)."""
 
-import math
 from collections.abc import Sequence
+from itertools import chain
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from shared.diffusion.distances import PART, distances_between, on_one_scale
 from shared.errors import UserError
 
 NORMALIZATIONS = ("mean_pairwise", "target_mean", "none")
-_ROWS = 256  # rows of the distance matrix that are held at a time
 
 
 def diffusion_index(
@@ -41,78 +42,119 @@ def diffusion_index(
     Raises UserError for an empty set, an index out of range, `target` inside the set, an unknown normalization, a class
     without a centroid, or two classes whose centroids coincide at T1.
     """
+    over = None if normalize_over is None else [normalize_over]
+    indices = diffusion_indices(low, high, [target], [classes], normalization=normalization, normalize_over=over)
+    return float(indices[0])
+
+
+def diffusion_indices(
+    low: Tensor,
+    high: Tensor,
+    targets: Sequence[int],
+    class_sets: Sequence[Sequence[int]],
+    *,
+    normalization: str = "mean_pairwise",
+    normalize_over: Sequence[Sequence[int]] | None = None,
+) -> Tensor:
+    """`diffusion_index` of many pairs of a target and a set at once: [n], float64.
+
+    Pair i is `targets[i]` and `class_sets[i]`, with `normalize_over[i]` where that is given; the rest, and what is
+    raised, as in `diffusion_index`. Distances are measured once for the pairs of one target that follow each other, so
+    S1 and S2 of every one of 1,000 classes take half a second. Memory is O(C d), however many pairs there are.
+    """
+    over = normalize_over if normalization == "target_mean" else None
+    _check(low, high, targets, class_sets, over, normalization)
+    low, high = _seen_by_both(low, high, {*targets}.union(*class_sets, *(over or ())))
+    if normalization == "mean_pairwise":
+        low, high = on_one_scale(low, high)
+    low, high = (c - c.nanmean(dim=0) for c in (low, high))
+    parts = [slice(start, start + PART) for start in range(0, len(targets), PART)]
+    found = [
+        _indices(low, high, targets[some], class_sets[some], normalization, None if over is None else over[some])
+        for some in parts
+    ]
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+
+
+def _indices(
+    low: Tensor,
+    high: Tensor,
+    targets: Sequence[int],
+    class_sets: Sequence[Sequence[int]],
+    normalization: str,
+    over: Sequence[Sequence[int]] | None,
+) -> Tensor:
+    rows, row = torch.tensor(targets, device=low.device).unique(return_inverse=True)
+    owner, member = _flat(class_sets, low.device)
+    before, after = (distances_between(c[rows], c)[row] for c in (low, high))  # [len(targets), C]
+    first, last = before[owner, member], after[owner, member]
+    if normalization == "target_mean":
+        first, last = first / _target_means(before, over)[owner], last / _target_means(after, over)[owner]
+    undefined = ~((first > 0) & last.isfinite())
+    if bool(undefined.any()):
+        pair = int(owner[undefined][0])
+        raise UserError(
+            f"the centroid of class {targets[pair]} coincides with another of {list(class_sets[pair])}: "
+            "eta is undefined"
+        )
+    return _means((last - first) / first, owner)
+
+
+def _flat(sets: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Members of all sets in a row, each with the place of its set: (owner [P], member [P])."""
+    sizes = torch.tensor([len(one) for one in sets])
+    member = torch.from_numpy(np.fromiter(chain.from_iterable(sets), np.int64))  # torch.tensor is slow for a million
+    return torch.arange(len(sets)).repeat_interleave(sizes).to(device), member.to(device)
+
+
+def _means(values: Tensor, owner: Tensor) -> Tensor:
+    """Mean of the values [P] of each owner."""
+    counts = torch.bincount(owner)
+    return torch.zeros(len(counts), dtype=values.dtype, device=values.device).index_add_(0, owner, values) / counts
+
+
+def _target_means(distances: Tensor, over: Sequence[Sequence[int]] | None) -> Tensor:
+    """Mean of each row of [n, C] over the classes of `over[i]`; None: over all that have a centroid but the target."""
+    if over is None:
+        return distances.nansum(dim=1) / (~distances.isnan()).sum(dim=1).sub(1)  # the target is 0 from itself
+    owner, member = _flat(over, distances.device)
+    return _means(distances[owner, member], owner)
+
+
+def _seen_by_both(low: Tensor, high: Tensor, needed: set[int]) -> tuple[Tensor, Tensor]:
+    """Both in float64 and NaN where one has not seen the class, so that both are normalized over the same classes."""
+    unseen = ~(low.isfinite().all(dim=1) & high.isfinite().all(dim=1))
+    if missing := sorted(needed.intersection(unseen.nonzero().flatten().tolist())):
+        raise UserError(f"classes {missing} have no examples in one of the students' data, so they have no centroid")
+    rows = unseen.unsqueeze(1)
+    return low.double().masked_fill(rows, torch.nan), high.double().masked_fill(rows, torch.nan)
+
+
+def _check(
+    low: Tensor,
+    high: Tensor,
+    targets: Sequence[int],
+    class_sets: Sequence[Sequence[int]],
+    over: Sequence[Sequence[int]] | None,
+    normalization: str,
+) -> None:
+    if normalization not in NORMALIZATIONS:
+        raise UserError(f"unknown normalization {normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
     if low.shape[0] != high.shape[0]:
         raise UserError(f"the two students have {low.shape[0]} and {high.shape[0]} classes; they must have the same")
-    _check_set("class set", low.shape[0], target, classes)
-    if normalize_over is not None:
-        _check_set("set to normalize over", low.shape[0], target, normalize_over)
-    # Both sides are normalized over the same classes: those that both students have seen.
-    seen = low.isfinite().all(dim=1) & high.isfinite().all(dim=1)
-    needed = [target, *classes, *(normalize_over or () if normalization == "target_mean" else ())]
-    if unseen := [k for k in dict.fromkeys(needed) if not seen[k]]:
-        raise UserError(f"classes {unseen} have no examples in one of the students' data, so they have no centroid")
-    low, high = (c.double().masked_fill(~seen.unsqueeze(1), torch.nan) for c in (low, high))
-    before = centroid_distances(low, target, normalization, normalize_over)[list(classes)]
-    after = centroid_distances(high, target, normalization, normalize_over)[list(classes)]
-    if not bool((before > 0).all() and after.isfinite().all()):
-        raise UserError(f"the centroid of class {target} coincides with another of {list(classes)}: eta is undefined")
-    return float(((after - before) / before).mean())
-
-
-def centroid_distances(
-    centroids: Tensor,
-    target: int,
-    normalization: str = "mean_pairwise",
-    normalize_over: Sequence[int] | None = None,
-) -> Tensor:
-    """Normalized Euclidean distance from class `target` to every class: [C], float64 (0 at `target` itself).
-
-    `centroids` is [C, d]; rows of NaN (classes without examples) have distance NaN and do not enter the normalizer.
-    `normalization` and `normalize_over` as in `diffusion_index`.
-    """
-    centroids = centroids.double()
-    distances = torch.linalg.vector_norm(centroids - centroids[target], dim=1)
-    seen = ~distances.isnan()
-    if normalization == "none":
-        return distances
-    if normalization == "mean_pairwise":
-        return distances / mean_pairwise_distance(centroids[seen])
-    if normalization == "target_mean":
-        if normalize_over is not None:
-            return distances / distances[list(normalize_over)].mean()
-        seen[target] = False
-        return distances / distances[seen].mean()
-    raise UserError(f"unknown normalization {normalization!r}; choose one of {', '.join(NORMALIZATIONS)}")
-
-
-def mean_pairwise_distance(centroids: Tensor) -> float:
-    """Mean Euclidean distance over all pairs of `centroids` [C, d]; NaN below two. Memory is O(C d), not O(C^2)."""
-    if (classes := len(centroids)) < 2:
-        return math.nan
-    centred = centroids.double() - centroids.double().mean(dim=0)  # cdist subtracts squares: keep them small
-    total = 0.0
-    for start in range(0, classes, _ROWS):
-        distances = torch.cdist(centred[start : start + _ROWS], centred[start:])
-        total += float(distances.triu(diagonal=1).sum())
-    return total / (classes * (classes - 1) / 2)
-
-
-def on_one_scale(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """`low` [C, d] and `high` [C, d'], each divided by its mean pairwise distance over the classes that both have seen.
-
-    `diffusion_index` with normalization `none` on these equals `mean_pairwise` on the originals: for many targets among
-    thousands of classes, all the pairs are then measured once.
-    """
-    seen = low.isfinite().all(dim=1) & high.isfinite().all(dim=1)
-    return low.double() / mean_pairwise_distance(low[seen]), high.double() / mean_pairwise_distance(high[seen])
+    for kind, sets in (("class set", class_sets), ("set to normalize over", over)):
+        for target, classes in zip(targets, sets, strict=True) if sets is not None else ():
+            _check_set(kind, low.shape[0], target, classes)
 
 
 def _check_set(kind: str, num_classes: int, target: int, classes: Sequence[int]) -> None:
-    if not classes:
+    members = set(classes)
+    if not members:
         raise UserError(f"the {kind} is empty; name at least one class")
-    if outside := [k for k in (target, *classes) if not 0 <= k < num_classes]:
+    if min(target, *members) < 0 or max(target, *members) >= num_classes:
+        outside = [k for k in (target, *classes) if not 0 <= k < num_classes]
         raise UserError(f"class indices {outside} are not in 0 to {num_classes - 1}")
-    if target in classes:
+    if target in members:
         raise UserError(f"the target class {target} is in its own {kind}; remove it there")
-    if len(set(classes)) != len(classes):
+    if len(members) != len(classes):
         raise UserError(f"the {kind} {list(classes)} names a class twice")

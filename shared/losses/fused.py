@@ -11,6 +11,7 @@ from shared.losses.kernels import chunked, eager
 from shared.losses.kernels.terms import Backend, Weights
 
 BackendName = Literal["auto", "eager", "chunked", "triton"]
+Overwrite = Literal["student", "teacher"]
 
 
 class FusedTerms(NamedTuple):
@@ -40,7 +41,7 @@ def fused_terms(
     kd_weight: float = 1.0,
     hard_weight: float = 0.0,
     mask: Tensor | None = None,
-    in_place: bool = False,
+    overwrite: Overwrite | None = None,
     statistics: bool = True,
     backend: BackendName = "auto",
 ) -> FusedTerms:
@@ -56,9 +57,10 @@ def fused_terms(
         temperature, alpha: T, above 0; the weight of the uniform part, in [0, 1).
         kd_weight, hard_weight: of the two parts of `loss`.
         mask: [...], bool; rows where it is False count nothing, whatever they hold. None counts every row.
-        in_place: the gradient takes the memory of `student_logits`, which must be no leaf and no view, and is not to be
-            read afterwards. Autograd knows: a backward pass that needs the logits' values raises RuntimeError, so this
-            is for logits that come from a matrix product, which does not.
+        overwrite: whose logits give their memory to the gradient, and are not to be read afterwards; None: it has its
+            own. "teacher" is always safe; the logits must be contiguous and of the student's dtype. "student" is for
+            contiguous logits that are no leaf and no view and come from a matrix product, whose backward pass does not
+            need them: autograd knows, and a backward pass that does raises RuntimeError.
         statistics: False leaves what the loss does not need at 0 (teacher_nll, teacher_entropy, agreement, and kd or
             smoothed and nll where their weight is 0).
         backend: "eager" (plain torch operations, the reference), "chunked" (the same, a few rows at a time that stay in
@@ -71,15 +73,15 @@ def fused_terms(
     weights = Weights(temperature, alpha, kd_weight, hard_weight)
     run = backend_of(backend, student_logits)
     _check(student_logits, teacher_logits, target, mask)
+    _check_overwritten(overwrite, student_logits, teacher_logits)
     if not (torch.is_grad_enabled() and student_logits.requires_grad):
         sums = _sums(run, student_logits.detach(), teacher_logits, target, mask, weights, None, statistics)
         loss = weighted_loss(sums, weights, student_logits.dtype)
-    elif in_place:
-        if not student_logits.is_contiguous():
-            raise ValueError("in_place needs contiguous student_logits")
+    elif overwrite == "student":
         loss, sums, _ = _InPlace.apply(student_logits, run, teacher_logits, target, mask, weights, statistics)
     else:
-        loss, sums = _Fused.apply(student_logits, run, teacher_logits, target, mask, weights, statistics)
+        filled = None if overwrite is None else teacher_logits.detach()
+        loss, sums = _Fused.apply(student_logits, filled, run, teacher_logits, target, mask, weights, statistics)
     return FusedTerms(loss, *sums.unbind())
 
 
@@ -87,39 +89,41 @@ class _Fused(torch.autograd.Function):
     """The forward pass computes the gradient for an upstream gradient of 1; the backward pass scales it."""
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, run: Backend, *given: Any) -> tuple[Tensor, Tensor]:
-        ctx.gradient = torch.empty_like(student, memory_format=torch.contiguous_format)
-        return _forward(ctx, student, run, *given)
+    def forward(ctx: Any, student: Tensor, filled: Tensor | None, *given: Any) -> tuple[Tensor, Tensor]:
+        ctx.gradient = filled
+        if filled is None:
+            ctx.gradient = torch.empty(student.shape, dtype=student.dtype, device=student.device)
+        return _forward(ctx, student, *given)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         if upstream is None:
-            return (None,) * 7
+            return (None,) * 8
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             raise RuntimeError("the gradient of fused_terms was used already; its graph can be walked backward once")
         # One on a CPU is seen for nothing; to look at a GPU's would be to wait for it.
         if gradient.device.type != "cpu" or upstream.item() != 1.0:
             gradient.mul_(upstream)
-        return gradient, *[None] * 6
+        return gradient, *[None] * 7
 
 
 class _InPlace(_Fused):
     """The gradient is written over the student's logits, which are an output therefore."""
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, run: Backend, *given: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, student: Tensor, *given: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
         ctx.gradient = student.detach()
         ctx.mark_dirty(student)
-        return *_forward(ctx, student, run, *given), student
+        return *_forward(ctx, student, *given), student
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *others: Tensor | None) -> tuple[Tensor | None, ...]:
         if others[-1] is not None:
             raise RuntimeError("the logits were overwritten by their gradient: no other loss can be made of them")
-        return _Fused.backward(ctx, upstream)
+        return _Fused.backward(ctx, upstream)[:7]
 
 
 def _forward(
@@ -196,3 +200,11 @@ def _check(student: Tensor, teacher: Tensor, target: Tensor, mask: Tensor | None
         raise ValueError(f"want student and teacher [..., V], target [...] and mask [...], got {shapes}")
     if target.dtype != torch.int64 or (mask is not None and mask.dtype != torch.bool):
         raise ValueError(f"want an int64 target and a bool mask, got {target.dtype}, {getattr(mask, 'dtype', None)}")
+
+
+def _check_overwritten(overwrite: str | None, student: Tensor, teacher: Tensor) -> None:
+    if overwrite not in (None, *get_args(Overwrite)):
+        raise UserError(f"overwrite {overwrite!r} is unknown; choose from {', '.join(get_args(Overwrite))}, or None")
+    filled = {"student": student, "teacher": teacher}.get(overwrite or "")
+    if filled is not None and (not filled.is_contiguous() or filled.dtype != student.dtype):
+        raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: want contiguous {student.dtype}")

@@ -24,7 +24,11 @@ def test_every_loss_has_a_row_and_the_true_gradient(run: Command, tmp_path: Path
     found = json.loads(output.read_text(encoding="utf-8"))
     rows = {(row["task"], row["loss"], row["tokens"], row["classes"]): row for row in found["rows"]}
     losses = {(task, loss) for task, loss, *_ in rows}
-    assert {("kd", "F.kl_div"), ("ls+kd", "lskd fused, chunked, in place"), ("dist", "lskd dist_loss")} <= losses
+    assert {
+        ("kd", "F.kl_div"),
+        ("ls+kd", "lskd fused, chunked, over the teacher's logits"),
+        ("dist", "lskd dist_loss"),
+    } <= losses
     assert set(rows) == {(*loss, *size) for loss in losses for size in SIZES}
     for (task, loss, *_), row in rows.items():
         assert len(row["seconds"]["rounds"]) == 2

@@ -1,5 +1,7 @@
 """A few rows at a time in plain torch, so that all but the first read and the last write stay in the cache."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from shared.losses.kernels.terms import Weights
 from shared.losses.precision import at_least_float32
 
 # Logits of one network in a chunk: enough to make a call of torch cheap beside its work, few enough for the L2 cache.
-_CHUNK_ON_CPU, _CHUNK_ELSEWHERE = 1 << 17, 1 << 24
+_CHUNK_ON_CPU, _CHUNK_ELSEWHERE = 1 << 18, 1 << 24
 
 
 def run(
@@ -38,38 +40,64 @@ def run(
 
 
 class _Side:
-    """One network's logits z, as y = z - max z: neither exp(y) nor a sum of it overflows.
+    """One network's logits x as z = (x - max x) / T, near 0 at the largest: no exponential overflows, nothing cancels.
 
-    The softmax of y is largest where y is 0, and is 1 / sum exp(y) there: `top`, whose logarithm is -logsumexp(y).
+    In one pass: z = r x + c with r = 1 / T and c = -r max x, both rounded. The multiplication and addition round once,
+    so a wrong c is one more shift of all classes, which the softmax does not see; `shift` is what it leaves at the
+    maximum. The softmax is exp(shift) / sum exp(z) there, `top`: log sum exp(z) = shift - log(top).
+
+    `plain` is the softmax of x but for its sum, `sum_plain`: at T = 1 to 4 the softmax of z to the power T, for a third
+    of another's price.
     """
 
     def __init__(self, logits: Tensor, kept: Tensor | None, rows: int, size: int, temperature: float) -> None:
-        self._logits, self._kept, self._temperature = logits, kept, temperature
+        self._logits, self._kept, self._rate = logits, kept, 1.0 / temperature
         like = at_least_float32(logits[:0])
-        self.gold, self.top, self.top_plain = like.new_empty(3, rows)
-        self._y, self._p, self._p_plain, self._scaled = (like.new_empty(size, logits.shape[1]) for _ in range(4))
-        self.y = self.p = self.p_plain = like
+        self.largest, self.top, self.top_plain, self.sum_plain = like.new_ones(4, rows)
+        self._z, self._p = like.new_empty(2, size, logits.shape[1])
+        self._plain = self._p if temperature == 1.0 else like.new_empty(size, logits.shape[1])
+        self._power = int(temperature) if temperature in (1.0, 2.0, 3.0, 4.0) else 0
+        self.z = self.p = self.plain = like
 
-    def read(self, part: slice, target: Tensor, softened: bool, plain: bool) -> None:
-        """Of the rows `part`: y [k, V] and the softmax of y / T (`p`) and of y (`p_plain`), where they are wanted."""
+    def read(self, part: slice, plain: bool) -> None:
+        """Take the rows `part`: z, p and, where it is wanted, `plain`; each [k, V]."""
         count = part.stop - part.start
-        logits = self._load(part)
-        self.y = torch.sub(logits, logits.amax(1, keepdim=True), out=self._y[:count])
-        self.gold[part] = self.y.gather(1, target[part].unsqueeze(1)).squeeze(1)
-        if plain or self._temperature == 1.0:
-            self.p_plain = torch.softmax(self.y, 1, out=self._p_plain[:count])
-            torch.amax(self.p_plain, 1, out=self.top_plain[part])
-        if self._temperature == 1.0:
-            self.p, self.top = self.p_plain, self.top_plain
-        elif softened:
-            scaled = torch.mul(self.y, 1.0 / self._temperature, out=self._scaled[:count])
-            self.p = torch.softmax(scaled, 1, out=self._p[:count])
-            torch.amax(self.p, 1, out=self.top[part])
+        logits, largest = self._load(part), self.largest[part]
+        torch.amax(logits, 1, out=largest)
+        self.z = torch.add((largest * -self._rate).unsqueeze(1), logits, alpha=self._rate, out=self._z[:count])
+        self.p = torch.softmax(self.z, 1, out=self._p[:count])
+        torch.amax(self.p, 1, out=self.top[part])
+        if plain and not self._power:
+            self.plain = torch.softmax(logits, 1, out=self._plain[:count])
+            torch.amax(self.plain, 1, out=self.top_plain[part])
+        elif plain:
+            self.plain = self.p
+            for _ in range(1, self._power):
+                self.plain = torch.mul(self.plain, self.p, out=self._plain[:count])
+            if self._power > 1:
+                torch.sum(self.plain, 1, out=self.sum_plain[part])
 
     def _load(self, part: slice) -> Tensor:
         if self._kept is None:
             return at_least_float32(self._logits[part])
         return at_least_float32(self._logits.index_select(0, self._kept[part]))
+
+    @property
+    def log_z(self) -> Tensor:
+        """log sum exp(z): [rows], float64."""
+        return self.shift - self.top.double().log()
+
+    @property
+    def log_z_plain(self) -> Tensor:
+        """log sum exp(x - max x): [rows], float64."""
+        # sum exp(T z) = (sum exp(z))^T sum p^T
+        normalizer = -self.top_plain.double().log() if not self._power else -self._power * self.top.double().log()
+        return normalizer + self.sum_plain.double().log()
+
+    @property
+    def shift(self) -> Tensor:
+        """z at the maximum: [rows]."""
+        return torch.add(self.largest * -self._rate, self.largest, alpha=self._rate)
 
 
 class _Work:
@@ -87,42 +115,44 @@ class _Work:
         rows, classes = len(target), student.shape[1]
         chunk = _CHUNK_ON_CPU if student.device.type == "cpu" else _CHUNK_ELSEWHERE
         self.size = max(1, min(rows, chunk // max(classes, 1)))
-        self._target, self._kept, self._weights, self._statistics = target, kept, weights, statistics
+        self._kept, self._weights, self._statistics = kept, weights, statistics
         self._distils = statistics or weights.kd_weight > 0.0
         self._scores = statistics or weights.hard_weight > 0.0
+        self._temperature = weights.temperature if self._distils else 1.0
+        self._target = target.unsqueeze(1)
+        self._gold = [_picked(logits, self._target, kept).double() for logits in (student, teacher)]
         self._student, self._teacher = (
-            _Side(logits, kept, rows, self.size, weights.temperature) for logits in (student, teacher)
+            _Side(logits, kept, rows, self.size, self._temperature) for logits in (student, teacher)
         )
         like = at_least_float32(student[:0])
-        self._kd, self._sum_y, self._p_log_p, self._both = like.new_zeros(4, rows)
+        self._p_d, self._sum_z, self._p_z, self._both = like.new_zeros(4, rows)
         self._scratch = like.new_empty(self.size, classes)
+        self._onehot = like.new_full((self.size, 1), -weights.hard_weight * (1.0 - weights.alpha))
 
     def read(self, part: slice) -> None:
         """Look at the rows `part` of both networks."""
-        student, teacher, weights = self._student, self._teacher, self._weights
-        scratch = self._scratch[: part.stop - part.start]
-        student.read(part, self._target, self._distils, self._scores)
-        if self._scores and weights.alpha > 0.0:
-            torch.sum(student.y, 1, out=self._sum_y[part])
+        student, teacher, count = self._student, self._teacher, part.stop - part.start
+        student.read(part, self._scores)
+        if self._scores and self._weights.alpha > 0.0:
+            torch.sum(student.z, 1, out=self._sum_z[part])
         if not self._distils:
             return
-        teacher.read(part, self._target, True, self._statistics)
-        self._kd[part] = _expectation(teacher.p, torch.sub(teacher.y, student.y, out=scratch))
+        teacher.read(part, self._statistics)
+        scratch = torch.sub(teacher.z, student.z, out=self._scratch[:count])
+        _expect(teacher.p, scratch, scratch, self._p_d[part])
         if self._statistics:
-            self._p_log_p[part] = _expectation(teacher.p_plain, teacher.y)
-            # 0 only where some class is the largest of both: neither is ever above 0
-            torch.amax(torch.add(teacher.y, student.y, out=scratch), 1, out=self._both[part])
+            _expect(teacher.plain, teacher.z, scratch, self._p_z[part])
+            torch.amax(torch.add(teacher.z, student.z, out=scratch), 1, out=self._both[part])
 
     def write(self, part: slice, gradient: Tensor, mask: Tensor | None) -> None:
         """d loss / d student = kd_weight T (q_T - p_T) + hard_weight (q - (1 - alpha) onehot - alpha / V)."""
-        weights, scratch = self._weights, self._scratch[: part.stop - part.start]
+        count = part.stop - part.start
+        scratch = self._scratch[:count]
         direct = self._kept is None and gradient.dtype == scratch.dtype
         out = gradient[part] if direct else scratch
-        self._write_all_classes(scratch, out)
-        if weights.hard_weight:
-            gold = self._target[part].unsqueeze(1)
-            share = -weights.hard_weight * (1.0 - weights.alpha)
-            out.scatter_add_(1, gold, out.new_full((1, 1), share).expand_as(gold))
+        self._write_all_classes(part, scratch, out)
+        if self._weights.hard_weight:
+            out.scatter_add_(1, self._target[part], self._onehot[:count])
         if mask is not None:
             out.masked_fill_(~mask[part].unsqueeze(1), 0.0)
         if self._kept is not None:
@@ -130,52 +160,58 @@ class _Work:
         elif not direct:
             gradient[part] = out
 
-    def _write_all_classes(self, scratch: Tensor, out: Tensor) -> None:
+    def _write_all_classes(self, part: slice, scratch: Tensor, out: Tensor) -> None:
         """The gradient but for the targets' own share, in as few passes as may be; `out` may be `scratch`."""
+        student, teacher, hard = self._student, self._teacher, self._weights.hard_weight
         soft = self._weights.kd_weight * self._weights.temperature
-        hard = self._weights.hard_weight
-        uniform = out.new_full((), -hard * self._weights.alpha / out.shape[1])
+        uniform = -hard * self._weights.alpha / scratch.shape[1]
+        scale = (hard / student.sum_plain[part]).unsqueeze(1)
         if not soft and not hard:
             out.zero_()
-            return
-        if not soft:
-            torch.add(uniform, self._student.p_plain, alpha=hard, out=out)
-            return
-        torch.sub(self._student.p, self._teacher.p, out=scratch)
-        if not hard:
-            torch.mul(scratch, soft, out=out)
-            return
-        torch.add(self._student.p_plain, scratch, alpha=soft / hard, out=scratch)
-        torch.add(uniform, scratch, alpha=hard, out=out)
+        elif not soft:
+            torch.add(torch.mul(student.plain, scale, out=scratch), uniform, out=out)
+        elif not hard:
+            torch.sub(student.p, teacher.p, out=out).mul_(soft)
+        else:
+            torch.sub(student.p, teacher.p, out=scratch)
+            torch.add(student.plain.mul_(scale), scratch, alpha=soft, out=scratch)
+            torch.add(scratch, uniform, out=out)
 
     def sums(self, mask: Tensor | None) -> Tensor:
         """Over all rows, in float64; see `Backend`."""
-        student, teacher, weights = self._student, self._teacher, self._weights
-        classes, temperature = self._scratch.shape[1], weights.temperature
-        rows = self._kd.new_zeros(6, len(self._kd), dtype=torch.float64)
+        student, teacher, weights, t = self._student, self._teacher, self._weights, self._temperature
+        rows = self._p_d.new_zeros(6, len(self._p_d), dtype=torch.float64)
         kd, smoothed, nll, teacher_nll, entropy, agreement = rows
         if self._distils:
-            # p (log p - log q) with log p = y / T - logsumexp(y / T)
-            normalizers = teacher.top.double().log() - student.top.double().log()
-            kd += temperature**2 * (self._kd.double() / temperature + normalizers)
+            # p (log p - log q), with log p = z - log sum exp(z)
+            kd += t**2 * (self._p_d.double() + (student.log_z - teacher.log_z))
         if self._scores:
-            log_z = -student.top_plain.double().log()
-            nll += log_z - student.gold.double()
+            nll += student.log_z_plain + (student.largest.double() - self._gold[0])
             smoothed += nll
             if weights.alpha > 0.0:
+                mean = t * (self._sum_z.double() / self._scratch.shape[1] - student.shift)
                 smoothed *= 1.0 - weights.alpha
-                smoothed += weights.alpha * (log_z - self._sum_y.double() / classes)
+                smoothed += weights.alpha * (student.log_z_plain - mean)
         if self._statistics:
-            log_z = -teacher.top_plain.double().log()
-            teacher_nll += log_z - teacher.gold.double()
-            entropy += log_z - self._p_log_p.double()
-            agreement += self._both == 0.0
+            teacher_nll += teacher.log_z_plain + (teacher.largest.double() - self._gold[1])
+            p_y = t * (self._p_z.double() / teacher.sum_plain.double() - teacher.shift)
+            entropy += teacher.log_z_plain - p_y
+            # Only where some class is the largest of both: neither is ever above its maximum.
+            agreement += self._both == teacher.shift + student.shift
         return (rows if mask is None else rows.masked_fill_(~mask, 0.0)).sum(1)
 
 
-def _expectation(p: Tensor, x: Tensor) -> Tensor:
-    """`sum_k p_k x_k` of every row, [k]; 0 * inf is 0, as classes that are ruled out make of it."""
-    plain = torch.linalg.vecdot(p, x)
-    if p.device.type == "cpu" and bool(plain.isfinite().all()):  # looking costs no wait here
-        return plain
-    return (p * x).masked_fill_(p == 0, 0.0).sum(1)
+def _picked(logits: Tensor, target: Tensor, kept: Tensor | None) -> Tensor:
+    """The targets' logits, [rows]."""
+    return logits.gather(1, target).squeeze(1) if kept is None else logits[kept, target.squeeze(1)]
+
+
+def _expect(p: Tensor, x: Tensor, product: Tensor, out: Tensor) -> None:
+    """`sum_k p_k x_k` of every row into `out` [k], by way of `product`, which may be x.
+
+    0 * inf is 0, as classes that are ruled out make of it.
+    """
+    torch.sum(torch.mul(p, x, out=product), 1, out=out)
+    # To look at what is on a CPU is not to wait.
+    if out.device.type != "cpu" or not math.isfinite(out.sum().item()):
+        torch.sum(product.masked_fill_(p == 0, 0.0), 1, out=out)

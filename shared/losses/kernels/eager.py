@@ -36,8 +36,8 @@ def run(
     # 0 * log 0 is 0: a class that is ruled out adds nothing.
     entropy = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum()
     teacher_nll = -log_p.gather(-1, target.unsqueeze(-1)).sum()
-    of_teachers_best = student.gather(-1, teacher.argmax(dim=-1, keepdim=True))
-    agreement = (of_teachers_best == student.amax(dim=-1, keepdim=True)).sum()
+    best_of_both = [logits == logits.amax(dim=-1, keepdim=True) for logits in (student, teacher)]
+    agreement = (best_of_both[0] & best_of_both[1]).any(dim=-1).sum()
     if gradient is not None and of_student is not None:  # last: it may take the student's memory
         gradient.copy_(of_student)
     terms = [kd, hard.loss, hard.nll, teacher_nll, entropy, agreement]

@@ -58,7 +58,7 @@ class Backend(Protocol):
             target: [n], int64, 0 to V - 1 where the row counts, anything elsewhere.
             mask: [n], bool: the rows that count; None for all. Elsewhere logits may be anything, NaN too.
             gradient: [n, V], the student's dtype: filled with d loss / d student, 0 in rows that do not count. May be
-                `student` itself. None where no gradient is wanted, which is then not computed.
+                `student` or `teacher` itself. None where no gradient is wanted, which is then not computed.
             statistics: False: what the loss does not need may stay 0 in the sums, and is then not computed.
         """
         ...

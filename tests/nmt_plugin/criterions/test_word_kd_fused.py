@@ -60,10 +60,16 @@ def check_same(student: nn.Module, criterion: Callable[..., Any], expected: torc
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_decoder_gets_the_same_gradient(name: str, tiny: ModuleType, distilling: Any) -> None:
+def test_every_decoder_gets_the_same_gradient(
+    name: str, tiny: ModuleType, distilling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the teacher's memory, and in the student's where that may be."""
     make, teacher = distilling
     task = tiny.task()
     student, sample = built(name, task), tiny.batch(task)
+    expected = one_by_one(student, teacher, sample, task.target_dictionary.pad(), 2.0)
+    check_same(student, make(2.0), expected, sample)
+    monkeypatch.setattr(word_kd, "_spare", lambda student, _: "student" if is_matrix_product(student) else None)
     expected = one_by_one(student, teacher, sample, task.target_dictionary.pad(), 2.0)
     check_same(student, make(2.0), expected, sample)
 
@@ -87,19 +93,17 @@ def test_heads_and_logits_log_the_same(tiny: ModuleType, distilling: Any) -> Non
         assert float(value) == pytest.approx(float(other[name]), rel=1e-5), name
 
 
-def test_the_logits_of_a_transformer_are_overwritten(
-    tiny: ModuleType, distilling: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("teacher_dtype", "overwritten"), [("fp32", "teacher"), ("bf16", "student")])
+def test_whose_logits_are_overwritten(
+    teacher_dtype: str, overwritten: str, tiny: ModuleType, distilling: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the test above is of the gradient in place."""
+    """So the tests of gradients here are of such. A teacher of another type has no room for the student's gradient."""
     make, _ = distilling
     real, asked = word_kd.fused_terms, []
-    monkeypatch.setattr(word_kd, "fused_terms", lambda *a, **k: asked.append(k["in_place"]) or real(*a, **k))
+    monkeypatch.setattr(word_kd, "fused_terms", lambda *a, **k: asked.append(k["overwrite"]) or real(*a, **k))
     student, sample = tiny.model(tiny.task(), seed=2), tiny.batch(tiny.task())
-    make()(student, sample)
-    assert asked == [True]
-    with torch.no_grad():
-        make()(student, sample)
-    assert asked == [True, False]
+    make(teacher_dtype=teacher_dtype)(student, sample)[0].backward()
+    assert asked == [overwritten]
 
 
 def test_what_counts_as_a_matrix_product() -> None:

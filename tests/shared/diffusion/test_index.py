@@ -2,10 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from shared.diffusion import NORMALIZATIONS, diffusion_index, mean_pairwise_distance, on_one_scale
+from shared.diffusion import (
+    NORMALIZATIONS,
+    diffusion_index,
+    diffusion_indices,
+    mean_pairwise_distance,
+    on_one_scale,
+)
+from shared.diffusion.distances import distances_between
 from shared.errors import UserError
 
 # Three classes on a line at T1: 0, 3, 4. At T2 class 1 comes nearer (2) and class 2 goes away (8).
@@ -145,3 +153,82 @@ def test_on_one_scale_no_further_normalization_is_needed() -> None:
     low[3], high[7] = torch.nan, torch.nan
     expected = diffusion_index(low, high, 4, [1, 9], normalization="mean_pairwise")
     assert diffusion_index(*on_one_scale(low, high), 4, [1, 9], normalization="none") == pytest.approx(expected)
+
+
+def by_definition(low: torch.Tensor, high: torch.Tensor, target: int, classes: list[int], over: list[int]) -> float:
+    """eta by `target_mean`, of numpy's norms, one class after the other."""
+    before, after = (np.linalg.norm(c.double().numpy() - c[target].double().numpy(), axis=1) for c in (low, high))
+    before, after = before / before[over].mean(), after / after[over].mean()
+    return float(np.mean([(after[k] - before[k]) / before[k] for k in classes]))
+
+
+def many_sets(classes: int, seen: list[int]) -> tuple[list[int], list[list[int]], list[list[int]]]:
+    """Targets in any order, some several times, with sets of every size out of the classes `seen`."""
+    random = np.random.default_rng(classes)
+    targets = [seen[i] for i in random.integers(len(seen), size=2 * classes)]
+    others = [random.permutation([k for k in seen if k != target]).tolist() for target in targets]
+    sizes = random.integers(1, len(seen), size=2 * classes)
+    return targets, [some[:size] for some, size in zip(others, sizes, strict=True)], [some[:9] for some in others]
+
+
+def test_many_pairs_at_once_equal_the_definition_one_by_one() -> None:
+    """Below and above one part of the targets; a class without examples in between; far from the origin."""
+    generator = torch.Generator().manual_seed(0)
+    low, high = (1e3 + torch.randn(150, dim, generator=generator, dtype=torch.float64) for dim in (5, 7))
+    low[3], high[40] = torch.nan, torch.nan
+    seen = [k for k in range(150) if k not in (3, 40)]
+    targets, sets, over = many_sets(150, seen)
+    scale = [float(torch.pdist(c[seen]).mean()) for c in (low, high)]
+    scaled = low / scale[0], high / scale[1]
+    found = {name: diffusion_indices(low, high, targets, sets, normalization=name) for name in NORMALIZATIONS}
+    given = diffusion_indices(low, high, targets, sets, normalization="target_mean", normalize_over=over)
+    for i, (target, members) in enumerate(zip(targets, sets, strict=True)):
+        others = [k for k in seen if k != target]
+        expected = by_definition(low, high, target, members, others)
+        assert float(found["target_mean"][i]) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+        assert float(given[i]) == pytest.approx(by_definition(low, high, target, members, over[i]), rel=1e-9, abs=1e-11)
+        for name, pair in (("mean_pairwise", scaled), ("none", (low, high))):
+            before, after = (np.linalg.norm((c - c[target]).numpy(), axis=1)[members] for c in pair)
+            assert float(found[name][i]) == pytest.approx(float(np.mean(after / before - 1)), rel=1e-9, abs=1e-11)
+
+
+def test_one_pair_is_the_same_alone_as_among_many() -> None:
+    targets, sets = [0, 2, 0], [[1, 2], [0], [2]]
+    for name in NORMALIZATIONS:
+        alone = [diffusion_index(LOW, HIGH, t, s, normalization=name) for t, s in zip(targets, sets, strict=True)]
+        assert diffusion_indices(LOW, HIGH, targets, sets, normalization=name).tolist() == pytest.approx(alone)
+    assert diffusion_indices(LOW, HIGH, [], []).shape == (0,)
+
+
+def test_the_wrong_one_of_many_pairs_is_named() -> None:
+    with pytest.raises(UserError, match="target class 2 is in its own class set"):
+        diffusion_indices(LOW, HIGH, [0, 2], [[1], [1, 2]])
+    with pytest.raises(UserError, match=r"class 1 coincides with another of \[0, 2\]"):
+        diffusion_indices(torch.tensor([[0.0], [3.0], [3.0]]), HIGH, [0, 1], [[1], [0, 2]])
+    with pytest.raises(ValueError, match="shorter"):
+        diffusion_indices(LOW, HIGH, [0, 1], [[1]])
+
+
+def test_memory_of_a_thousand_classes_is_not_that_of_their_differences() -> None:
+    """[C, C, d] would be 16 GB here, [C, C] of both students 16 MB; a gradient-free CPU tensor is what is largest."""
+    generator = torch.Generator().manual_seed(0)
+    low, high = torch.rand(1000, 2048, generator=generator), torch.rand(1000, 2048, generator=generator)
+    targets = list(range(0, 1000, 20))
+    sets = [[k for k in range(1000) if k != target] for target in targets]
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        diffusion_indices(low, high, targets, sets, normalization="none")
+    largest = max(event.self_cpu_memory_usage for event in profile.events())
+    assert 0 < largest <= 1000 * 2048 * 8
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6, 1e-8])
+def test_distances_between_centroids_that_nearly_coincide_keep_their_digits(apart: float) -> None:
+    """In multiples of their length; subtracting squares would leave 12 digits, 8, 4, none."""
+    generator = torch.Generator().manual_seed(0)
+    far = torch.randn(4, 300, generator=generator, dtype=torch.float64)
+    near = far + apart * torch.randn(4, 300, generator=generator, dtype=torch.float64)
+    both = torch.cat([far, near, far[:1]])
+    found = distances_between(both, both)
+    expected = np.linalg.norm(both.numpy()[:, None] - both.numpy()[None], axis=2)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+    assert float(found[0, 8]) == 0.0

@@ -23,7 +23,7 @@ def weight() -> Tensor:
 
 
 def distil(logits: Tensor, **options: Any) -> Tensor:
-    return fused_terms(logits, TEACHER, TARGET, temperature=2.0, **options).loss
+    return fused_terms(logits, TEACHER.clone(), TARGET, temperature=2.0, **options).loss
 
 
 def expected(upstream: float) -> Tensor:
@@ -33,16 +33,16 @@ def expected(upstream: float) -> Tensor:
     return weight.grad
 
 
-@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("overwrite", [None, "student", "teacher"])
 @pytest.mark.parametrize("upstream", [1.0, 2.5, 0.0])
-def test_an_upstream_gradient_scales(weight: Tensor, upstream: float, in_place: bool) -> None:
-    (upstream * distil(HIDDEN @ weight.T, in_place=in_place)).backward()
+def test_an_upstream_gradient_scales(weight: Tensor, upstream: float, overwrite: Any) -> None:
+    (upstream * distil(HIDDEN @ weight.T, overwrite=overwrite)).backward()
     torch.testing.assert_close(weight.grad, expected(upstream))
 
 
-@pytest.mark.parametrize("in_place", [False, True])
-def test_the_graph_can_be_walked_backward_once(weight: Tensor, in_place: bool) -> None:
-    loss = distil(HIDDEN @ weight.T, in_place=in_place)
+@pytest.mark.parametrize("overwrite", [None, "student", "teacher"])
+def test_the_graph_can_be_walked_backward_once(weight: Tensor, overwrite: Any) -> None:
+    loss = distil(HIDDEN @ weight.T, overwrite=overwrite)
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="used already"):
         loss.backward()
@@ -52,31 +52,43 @@ def test_logits_with_other_users_before_are_not_overwritten_unnoticed(weight: Te
     """The square keeps the logits for its backward pass."""
     logits = HIDDEN @ weight.T
     other = logits.square().sum()
-    loss = distil(logits, in_place=True)
+    loss = distil(logits, overwrite="student")
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         (loss + other).backward()
 
 
 def test_logits_with_other_users_after_are_not_overwritten_unnoticed(weight: Tensor) -> None:
     logits = HIDDEN @ weight.T
-    loss = distil(logits, in_place=True)
+    loss = distil(logits, overwrite="student")
     with pytest.raises(RuntimeError, match="overwritten by their gradient"):
         (loss + logits.sum()).backward()
 
 
-def test_in_place_is_not_for_leaves_and_strides(weight: Tensor) -> None:
+def test_what_cannot_be_overwritten_is_refused(weight: Tensor) -> None:
     with pytest.raises(RuntimeError, match="leaf"):
-        distil(TEACHER.clone().requires_grad_(), in_place=True)
-    with pytest.raises(ValueError, match="contiguous"):
-        distil((weight @ HIDDEN.T).T, in_place=True)
+        distil(TEACHER.clone().requires_grad_(), overwrite="student")
+    with pytest.raises(ValueError, match="student's logits cannot hold the gradient"):
+        distil((weight @ HIDDEN.T).T, overwrite="student")
+    with pytest.raises(ValueError, match=r"want contiguous torch\.float64"):
+        distil(HIDDEN.double() @ weight.double().T, overwrite="teacher")
+    with pytest.raises(UserError, match="overwrite 'both' is unknown; choose from student, teacher, or None"):
+        distil(HIDDEN @ weight.T, overwrite="both")
 
 
-def test_in_place_the_gradient_has_the_memory_of_the_logits(weight: Tensor) -> None:
-    logits = HIDDEN @ weight.T
+@pytest.mark.parametrize("overwrite", ["student", "teacher"])
+def test_the_gradient_has_the_memory_of_logits(weight: Tensor, overwrite: Any) -> None:
+    logits, teacher = HIDDEN @ weight.T, TEACHER.clone()
     where: list[int] = []
     logits.register_hook(lambda gradient: where.append(gradient.data_ptr()))
-    distil(logits, in_place=True).backward()
-    assert where == [logits.data_ptr()]
+    fused_terms(logits, teacher, TARGET, temperature=2.0, overwrite=overwrite).loss.backward()
+    assert where == [{"student": logits, "teacher": teacher}[overwrite].data_ptr()]
+
+
+def test_the_students_logits_stay_where_the_teachers_are_overwritten(weight: Tensor) -> None:
+    logits = HIDDEN @ weight.T
+    before = logits.detach().clone()
+    (distil(logits, overwrite="teacher") + logits.square().sum()).backward()
+    assert torch.equal(logits, before)
 
 
 @pytest.mark.parametrize("leading", [(2, 3), (6, 1), (1, 2, 3)])

@@ -1,0 +1,39 @@
+"""One rank of several that merge their accumulators: python -m tests.shared.diffusion.centroid_rank FOLDER RANK WORLD
+
+FOLDER/cases.pt holds a list of cases {features, labels, classes, sizes, second_moments}; sizes are the rows that each
+rank has. FOLDER/RANK.pt gets what this rank reads after the merge: centroids, counts and, where asked for, variances;
+or {refused: the message of its ValueError}.
+"""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from shared.diffusion import CentroidAccumulator
+
+
+def run(case: dict[str, Any], rank: int) -> dict[str, Any]:
+    features, labels = (case[key].split(case["sizes"])[rank] for key in ("features", "labels"))
+    seen = CentroidAccumulator(case["classes"], features.shape[1], second_moments=case["second_moments"])
+    for x, y in zip(features.split(10), labels.split(10), strict=True):
+        seen.update(x, y)
+    seen.merge_ranks(torch.device("cpu"))
+    try:
+        found = {"centroids": seen.centroids, "counts": seen.counts}
+    except ValueError as error:
+        return {"refused": str(error)}
+    return found | ({"variances": seen.within_class_variance} if case["second_moments"] else {})
+
+
+if __name__ == "__main__":
+    folder, rank, world = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    distributed.init_process_group(
+        "gloo", f"file://{folder}/rendezvous", timedelta(seconds=60), world_size=world, rank=rank
+    )
+    cases = torch.load(folder / "cases.pt", weights_only=True)
+    torch.save([run(case, rank) for case in cases], folder / f"{rank}.pt")
+    distributed.destroy_process_group()
