@@ -6,7 +6,7 @@ from functools import cache
 
 from torch import Tensor
 
-from shared.diffusion import NORMALIZATIONS, ClassSets, diffusion_index, nearest_centroid_sets, on_one_scale
+from shared.diffusion import NORMALIZATIONS, ClassSets, diffusion_indices, nearest_centroid_sets
 from shared.diffusion.pairs import Student, check_pair
 from shared.diffusion.table import table_in_percent
 from shared.errors import UserError
@@ -89,21 +89,14 @@ def _indices(
     """eta of every target on S1 and on S2, under each normalization, after one pass of each student over a split."""
     centroids = low.centroids(data, split), high.centroids(data, split)
     names = data.class_names
+    pairs = [(one, name, members) for one in sets for name, members in (("S1", one.s1), ("S2", one.s2))]
+    targets, members_of = [one.target for one, _, _ in pairs], [members for _, _, members in pairs]
+    both = [[*one.s1, *one.s2] for one, _, _ in pairs]
     for normalization in normalizations:
-        pairwise = normalization == "mean_pairwise"  # measured once, not for every target: there may be a million pairs
-        before, after = on_one_scale(*centroids) if pairwise else centroids
-        for chosen in sets:
-            for set_name, members in (("S1", chosen.s1), ("S2", chosen.s2)):
-                value = diffusion_index(
-                    before,
-                    after,
-                    chosen.target,
-                    members,
-                    normalization="none" if pairwise else normalization,
-                    normalize_over=[*chosen.s1, *chosen.s2],
-                )
-                shown = [names[k] for k in members]
-                yield Eta(split, names[chosen.target], set_name, shown, value, normalization, chosen.chosen_by)
+        values = diffusion_indices(*centroids, targets, members_of, normalization=normalization, normalize_over=both)
+        for (chosen, set_name, members), value in zip(pairs, values.tolist(), strict=True):
+            shown = [names[k] for k in members]
+            yield Eta(split, names[chosen.target], set_name, shown, value, normalization, chosen.chosen_by)
 
 
 if __name__ == "__main__":

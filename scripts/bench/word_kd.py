@@ -43,7 +43,7 @@ def main() -> None:
     """Command line; see `--help`."""
     parser = argparse.ArgumentParser(description="Cost of a word_kd step in multiples of a plain one, interleaved.")
     parser.add_argument("--teacher", required=True, help="fairseq checkpoint; the student has its architecture")
-    parser.add_argument("--cache", required=True, help="teacher cache of the same data")
+    parser.add_argument("--cache", help="teacher cache of the same data; without it a cached teacher is left out")
     parser.add_argument("--data", required=True, help="data-bin")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 2.0], help="default: 1 2")
     parser.add_argument("--kd-weight", type=float, default=1.0, help="default: 1")
@@ -70,7 +70,8 @@ def bench(args: argparse.Namespace) -> None:
     criteria = {PLAIN: SmoothedCrossEntropyCriterion(task, 0.1)}
     for t in args.temperatures:
         common: dict[str, Any] = {"temperature": t, "kd_weight": args.kd_weight}
-        criteria[f"cache, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher_cache=args.cache, **common)
+        if args.cache:
+            criteria[f"cache, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher_cache=args.cache, **common)
         criteria[f"live teacher, T = {t:g}"] = WordKDCriterion(task, 0.1, teacher=args.teacher, **common)
         criteria[f"live teacher, fused head, T = {t:g}"] = WordKDCriterion(
             task, 0.1, teacher=args.teacher, fused_head=True, **common
