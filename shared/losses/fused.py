@@ -1,5 +1,7 @@
 """Label-smoothed cross-entropy, distillation and what a log wants to know of both, in one go over the logits."""
 
+import math
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -104,8 +106,8 @@ class _Fused(torch.autograd.Function):
         if gradient is None:
             raise RuntimeError("the gradient of fused_terms was used already; its graph can be walked backward once")
         # One on a CPU is seen for nothing; to look at a GPU's would be to wait for it.
-        if gradient.device.type != "cpu" or upstream.item() != 1.0:
-            gradient.mul_(upstream)
+        if ctx.scale != 1.0 or gradient.device.type != "cpu" or upstream.item() != 1.0:
+            gradient.mul_(upstream / ctx.scale)
         return gradient, *[None] * 7
 
 
@@ -137,9 +139,20 @@ def _forward(
     statistics: bool,
 ) -> tuple[Tensor, Tensor]:
     ctx.set_materialize_grads(False)
-    sums = _sums(run, student.detach(), teacher, target, mask, weights, ctx.gradient, statistics)
+    ctx.scale = _room(weights) if student.dtype == torch.float16 else 1.0
+    scaled = replace(weights, kd_weight=ctx.scale * weights.kd_weight, hard_weight=ctx.scale * weights.hard_weight)
+    sums = _sums(run, student.detach(), teacher, target, mask, scaled, ctx.gradient, statistics)
     ctx.mark_non_differentiable(sums)
     return weighted_loss(sums, weights, student.dtype), sums
+
+
+def _room(weights: Weights) -> float:
+    """The power of 2 by which a gradient fits fp16: without it most is lost before a loss scaler has its turn.
+
+    No class has more than `kd_weight * T + hard_weight`, and fp16 ends at 65,504.
+    """
+    largest = weights.kd_weight * weights.temperature + weights.hard_weight
+    return 2.0 ** math.floor(math.log2(65504.0 / largest)) if largest else 1.0
 
 
 def _sums(

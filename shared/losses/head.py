@@ -53,6 +53,7 @@ def head_terms(
         target: [...], int64.
         mask: [...], bool; rows where it is False count nothing. None counts every row.
 
+    fp16 logits' gradients below 6e-8 are lost, whatever a loss scaler does afterwards: take bf16 or fp32.
     The rest, and the errors, as `fused_terms`. The graph can be walked backward once; the gradient itself has none.
     """
     weights = Weights(temperature, alpha, kd_weight, hard_weight)

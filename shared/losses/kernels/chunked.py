@@ -8,7 +8,7 @@ from torch import Tensor
 from shared.losses.kernels.terms import Weights
 from shared.losses.precision import at_least_float32
 
-# Logits of one network in a chunk: enough to make a call of torch cheap beside its work, few enough for the L2 cache.
+# Logits of one network in a chunk: enough to make a call of torch cheap beside its work, few enough for the caches.
 _CHUNK_ON_CPU, _CHUNK_ELSEWHERE = 1 << 18, 1 << 24
 
 

@@ -40,6 +40,19 @@ def test_an_upstream_gradient_scales(weight: Tensor, upstream: float, overwrite:
     torch.testing.assert_close(weight.grad, expected(upstream))
 
 
+@pytest.mark.parametrize("scale", [1.0, 4096.0])
+def test_small_gradients_in_fp16_are_left_for_the_loss_scaler(scale: float) -> None:
+    """As autograd's: multiplied first, and rounded to fp16 then. Most are below its smallest number, 6e-8."""
+    generator = torch.Generator().manual_seed(1)
+    logits, teacher = (4 * torch.randn(3, 30_000, generator=generator).half() for _ in range(2))
+    found, expected = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    (scale * fused_terms(found, teacher, torch.zeros(3).long(), temperature=2.0).loss).backward()
+    (scale * kd_loss(expected, teacher, 2.0)).backward()
+    assert found.grad is not None
+    assert expected.grad is not None
+    torch.testing.assert_close(found.grad.float(), expected.grad.float(), rtol=2**-9, atol=2**-23)
+
+
 @pytest.mark.parametrize("overwrite", [None, "student", "teacher"])
 def test_the_graph_can_be_walked_backward_once(weight: Tensor, overwrite: Any) -> None:
     loss = distil(HIDDEN @ weight.T, overwrite=overwrite)
