@@ -38,8 +38,7 @@ def is_matrix_product(logits: Tensor) -> bool:
     made_by = logits.grad_fn
     if type(made_by).__name__ == "UnsafeViewBackward0" and made_by is not None:  # of a batch of rows as one
         made_by = made_by.next_functions[0][0]
-    product = type(made_by).__name__ in ("MmBackward0", "AddmmBackward0")
-    return product and logits.is_contiguous() and not logits._is_view()
+    return type(made_by).__name__ in ("MmBackward0", "AddmmBackward0")
 
 
 def _unwrapped(model: Any) -> Any:

@@ -168,20 +168,14 @@ def _sums(
     """As the backend's, of tensors of any leading shape."""
     classes = student.shape[-1]
     return run(
-        _rows(student),
-        _rows(teacher),
+        student.detach().reshape(-1, classes),
+        teacher.detach().reshape(-1, classes),
         target.reshape(-1),
         None if mask is None else mask.reshape(-1),
         weights,
         None if gradient is None else gradient.view(-1, classes),
         statistics,
     )
-
-
-def _rows(logits: Tensor) -> Tensor:
-    """[n, V], each row's classes side by side in memory."""
-    rows = logits.detach().reshape(-1, logits.shape[-1])
-    return rows if rows.stride(1) == 1 else rows.contiguous()
 
 
 def weighted_loss(sums: Tensor, weights: Weights, logits: torch.dtype) -> Tensor:

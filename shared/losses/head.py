@@ -59,7 +59,6 @@ def head_terms(
     weights = Weights(temperature, alpha, kd_weight, hard_weight)
     run = backend_of(backend, student.hidden)
     _check(student, teacher, target, mask)
-    teacher = Head(*(None if tensor is None else tensor.detach() for tensor in teacher))  # type: ignore[arg-type]
     if mask is not None and mask.device.type == "cpu":  # elsewhere to drop rows is to wait for the device
         student, teacher = (head._replace(hidden=head.hidden[mask]) for head in (student, teacher))
         target, mask = target[mask], None

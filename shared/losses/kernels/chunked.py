@@ -114,7 +114,7 @@ class _Work:
     ) -> None:
         rows, classes = len(target), student.shape[1]
         chunk = _CHUNK_ON_CPU if student.device.type == "cpu" else _CHUNK_ELSEWHERE
-        self.size = max(1, min(rows, chunk // max(classes, 1)))
+        self.size = max(1, min(rows, chunk // classes))
         self._kept, self._weights, self._statistics = kept, weights, statistics
         self._distils = statistics or weights.kd_weight > 0.0
         self._scores = statistics or weights.hard_weight > 0.0

@@ -52,8 +52,7 @@ class Backend(Protocol):
         agreement is 1 where the student's logit of a most probable class of the teacher's is the student's largest.
 
         Args:
-            student: logits [n, V], fp64, fp32, bf16 or fp16; the last dimension contiguous, rows at any stride. bf16
-                and fp16 are computed in fp32.
+            student: logits [n, V], fp64, fp32, bf16 or fp16, at any strides. bf16 and fp16 are computed in fp32.
             teacher: logits [n, V], any of these dtypes, likewise; may be -inf.
             target: [n], int64, 0 to V - 1 where the row counts, anything elsewhere.
             mask: [n], bool: the rows that count; None for all. Elsewhere logits may be anything, NaN too.

@@ -104,6 +104,12 @@ def test_the_students_logits_stay_where_the_teachers_are_overwritten(weight: Ten
     assert torch.equal(logits, before)
 
 
+def test_only_the_loss_has_a_gradient(weight: Tensor) -> None:
+    loss, *sums = fused_terms(HIDDEN @ weight.T, TEACHER, TARGET, temperature=2.0)
+    assert loss.requires_grad
+    assert not any(term.requires_grad for term in sums)
+
+
 @pytest.mark.parametrize("leading", [(2, 3), (6, 1), (1, 2, 3)])
 def test_any_leading_shape(weight: Tensor, leading: tuple[int, ...]) -> None:
     logits = (HIDDEN @ weight.T).view(*leading, 9)

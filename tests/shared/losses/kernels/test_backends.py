@@ -47,7 +47,7 @@ def check(terms: FusedTerms, gradient: Tensor, case: Case, tolerance: float) -> 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("mask", ["all", "some", "none"])
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 64.0])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 3.0, 64.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("shape", SHAPES)
@@ -122,15 +122,28 @@ def test_extreme_logits(scale: float, backend: str) -> None:
     torch.testing.assert_close(gradient.double(), exact, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_shift_of_all_logits_changes_nothing(backend: str) -> None:
-    """Exact sums of multiples of 1/4, so that only the loss rounds."""
-    case = draw(5, 40, "all", temperature=64.0, alpha=0.1, kd_weight=0.9, hard_weight=0.1)
+@pytest.mark.parametrize(("temperature", "backend"), [(64.0, "eager"), (64.0, "chunked"), (3.0, "chunked")])
+def test_a_shift_of_all_logits_changes_nothing(temperature: float, backend: str) -> None:
+    """Exact sums of multiples of 1/4, so that only the loss rounds (eager: where T is a power of 2)."""
+    case = draw(5, 40, "all", temperature=temperature, alpha=0.1, kd_weight=0.9, hard_weight=0.1)
     case = case._replace(student=(4 * case.student).round() / 4, teacher=(4 * case.teacher).round() / 4)
     moved = case._replace(student=case.student + 1e5, teacher=case.teacher - 1e5)
     one, other = (terms_and_gradient(given, torch.float32, backend=backend) for given in (case, moved))
     torch.testing.assert_close(one[1], other[1])
-    assert one[0].loss.item() == pytest.approx(other[0].loss.item(), abs=5 * 64**2 * 6e-8)
+    for name in FusedTerms._fields:
+        rounding = 100 * (temperature**2 if name in ("loss", "kd") else 1) * 6e-8
+        assert getattr(other[0], name).item() == pytest.approx(getattr(one[0], name).item(), abs=rounding), name
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_part_of_weight_0_may_be_infinite(backend: str) -> None:
+    """Smoothing puts weight on the class that the student rules out."""
+    case = draw(5, 9, "all", temperature=2.0, alpha=0.1, kd_weight=1.0, hard_weight=0.0)
+    case.student[:, 3], case.teacher[:, 3] = -torch.inf, -torch.inf
+    terms, gradient = terms_and_gradient(case, torch.float32, backend=backend)
+    assert terms.smoothed == torch.inf
+    assert terms.loss.isfinite()
+    assert gradient.isfinite().all()
 
 
 def test_unknown_backend() -> None:
