@@ -29,6 +29,8 @@ def output_head(model: Any, sample: dict[str, Any], whose: str) -> Head:
     stops = "features_only" in inspect.signature(_unwrapped(model).forward).parameters
     if adaptive or not stops or not isinstance(projection, nn.Linear):
         raise UserError(f"--fused-head: {whose}'s decoder does not end in a plain linear layer; leave the flag out")
+    if _looks_for_unused_parameters(model):
+        raise UserError("--fused-head: not with --find-unused-parameters, which would find the output layer unused")
     hidden = model(**sample["net_input"], features_only=True)[0]
     return Head(hidden, projection.weight, projection.bias)
 
@@ -39,6 +41,15 @@ def is_matrix_product(logits: Tensor) -> bool:
     if type(made_by).__name__ == "UnsafeViewBackward0" and made_by is not None:  # of a batch of rows as one
         made_by = made_by.next_functions[0][0]
     return type(made_by).__name__ in ("MmBackward0", "AddmmBackward0")
+
+
+def _looks_for_unused_parameters(model: Any) -> bool:
+    """Whether torch's DistributedDataParallel asks after the forward pass which parameters had a part in it."""
+    while isinstance(getattr(model, "module", None), nn.Module):
+        if getattr(model, "find_unused_parameters", False):
+            return True
+        model = model.module
+    return False
 
 
 def _unwrapped(model: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -60,9 +61,9 @@ def fused_terms(
         kd_weight, hard_weight: of the two parts of `loss`.
         mask: [...], bool; rows where it is False count nothing, whatever they hold. None counts every row.
         overwrite: whose logits give their memory to the gradient, and are not to be read afterwards; None: it has its
-            own. "teacher" is always safe; the logits must be contiguous and of the student's dtype. "student" is for
-            contiguous logits that are no leaf and no view and come from a matrix product, whose backward pass does not
-            need them: autograd knows, and a backward pass that does raises RuntimeError.
+            own. Both must be contiguous and of the student's dtype, "teacher" no leaf that wants a gradient and not
+            made in inference mode. "student" is for logits that are no leaf and no view and come from a matrix product,
+            whose backward pass does not need them: autograd knows, and one that does raises RuntimeError.
         statistics: False leaves what the loss does not need at 0 (teacher_nll, teacher_entropy, agreement, and kd or
             smoothed and nll where their weight is 0).
         backend: "eager" (plain torch operations, the reference), "chunked" (the same, a few rows at a time that stay in
@@ -107,7 +108,7 @@ class _Fused(torch.autograd.Function):
             raise RuntimeError("the gradient of fused_terms was used already; its graph can be walked backward once")
         # One on a CPU is seen for nothing; to look at a GPU's would be to wait for it.
         if ctx.scale != 1.0 or gradient.device.type != "cpu" or upstream.item() != 1.0:
-            gradient.mul_(upstream / ctx.scale)
+            multiply(gradient, upstream / ctx.scale)
         return gradient, *[None] * 7
 
 
@@ -126,6 +127,15 @@ class _InPlace(_Fused):
         if others[-1] is not None:
             raise RuntimeError("the logits were overwritten by their gradient: no other loss can be made of them")
         return _Fused.backward(ctx, upstream)[:7]
+
+
+def multiply(gradient: Tensor, factor: Tensor) -> None:
+    """In place, by a 0-dim tensor; for half precision in fp32, as the factor alone may be out of its range."""
+    if gradient.dtype in (torch.float32, torch.float64):
+        gradient.mul_(factor)
+        return
+    for part in gradient.view(-1).split(1 << 24):  # a GPU would round the factor to the dtype of the other
+        part.copy_(part.float().mul_(factor))
 
 
 def _forward(
@@ -191,8 +201,8 @@ def backend_of(name: str, student: Tensor) -> Backend:
     """The backend of that name for tensors on the device of `student`. Raises UserError for an unknown one."""
     if name not in get_args(BackendName):
         raise UserError(f"backend {name!r} is unknown; choose from {', '.join(get_args(BackendName))}")
-    if name == "auto":
-        name = "triton" if student.device.type == "cuda" else "chunked"
+    if name == "auto":  # some builds for GPUs come without Triton
+        name = "triton" if student.device.type == "cuda" and find_spec("triton") else "chunked"
     if name == "triton":
         from shared.losses.kernels import triton  # Triton comes with torch's builds for GPUs
 
@@ -215,3 +225,7 @@ def _check_overwritten(overwrite: str | None, student: Tensor, teacher: Tensor) 
     filled = {"student": student, "teacher": teacher}.get(overwrite or "")
     if filled is not None and (not filled.is_contiguous() or filled.dtype != student.dtype):
         raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: want contiguous {student.dtype}")
+    if filled is not None and filled.requires_grad and (filled.is_leaf or (filled is student and filled._is_view())):
+        raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: they are a leaf, or a view")
+    if filled is not None and filled.is_inference() and not torch.is_inference_mode_enabled():
+        raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: they were made in inference mode")

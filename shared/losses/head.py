@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from shared.losses.fused import BackendName, FusedTerms, backend_of, weighted_loss
+from shared.losses.fused import BackendName, FusedTerms, backend_of, multiply, weighted_loss
 from shared.losses.kernels.terms import SUMS, Backend, Weights
 
 # Logits of one network in a chunk: rows enough for the matrix products to run at full speed.
@@ -23,6 +23,14 @@ class Head(NamedTuple):
     def with_rows(self) -> "Head":
         """The same with hidden states [n, d]."""
         return self._replace(hidden=self.hidden.reshape(-1, self.hidden.shape[-1]))
+
+    def cast(self) -> "Head":
+        """The same in the dtype of autocast, where that is on: as a linear layer would be."""
+        device = self.hidden.device.type
+        if not torch.is_autocast_enabled(device):
+            return self
+        dtype = torch.get_autocast_dtype(device)
+        return Head(*(None if tensor is None else tensor.to(dtype) for tensor in self))  # type: ignore[arg-type]
 
     def logits(self, rows: slice = slice(None)) -> Tensor:
         """[..., V]; of some rows."""
@@ -62,13 +70,14 @@ def head_terms(
     if mask is not None and mask.device.type == "cpu":  # elsewhere to drop rows is to wait for the device
         student, teacher = (head._replace(hidden=head.hidden[mask]) for head in (student, teacher))
         target, mask = target[mask], None
-    student, teacher = (head.with_rows() for head in (student, teacher))
+    student, teacher = (head.with_rows().cast() for head in (student, teacher))
     work = _Work(run, teacher, target.reshape(-1), None if mask is None else mask.reshape(-1), weights, statistics)
-    if torch.is_grad_enabled():
-        loss, sums = _Fused.apply(work, *student)
-    else:
-        sums = work.sums(student, None)
-        loss = weighted_loss(sums, weights, student.hidden.dtype)
+    with torch.autocast(student.hidden.device.type, enabled=False):
+        if torch.is_grad_enabled():
+            loss, sums = _Fused.apply(work, *student)
+        else:
+            sums = work.sums(student, None)
+            loss = weighted_loss(sums, weights, student.hidden.dtype)
     return FusedTerms(loss, *sums.unbind())
 
 
@@ -126,8 +135,11 @@ class _Gradients:
     def scaled(self, upstream: Tensor, student_dtypes: list[torch.dtype]) -> list[Tensor | None]:
         """Times `upstream`, each in the dtype of what it is the gradient of."""
         gradients = (self.hidden, self.weight, self.bias)
+        for gradient in gradients:
+            if gradient is not None:
+                multiply(gradient, upstream)
         return [
-            None if gradient is None else gradient.mul_(upstream).to(dtype)
+            None if gradient is None else gradient.to(dtype)
             for gradient, dtype in zip(gradients, student_dtypes, strict=True)
         ]
 

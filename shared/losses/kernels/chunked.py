@@ -125,6 +125,7 @@ class _Work:
             _Side(logits, kept, rows, self.size, self._temperature) for logits in (student, teacher)
         )
         like = at_least_float32(student[:0])
+        like = like.to(torch.promote_types(like.dtype, teacher.dtype))
         self._p_d, self._sum_z, self._p_z, self._both = like.new_zeros(4, rows)
         self._scratch = like.new_empty(self.size, classes)
         self._onehot = like.new_full((self.size, 1), -weights.hard_weight * (1.0 - weights.alpha))

@@ -129,6 +129,25 @@ def test_a_decoder_without_a_plain_last_layer_is_refused(
     assert "--fused-head: the student's decoder does not end in a plain linear layer" in capsys.readouterr().err
 
 
+def test_ddp_that_looks_for_unused_parameters_is_refused(
+    tiny: ModuleType, distilling: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, _ = distilling
+
+    class Wrapper(nn.Module):
+        find_unused_parameters = True
+
+        def __init__(self, module: nn.Module) -> None:
+            super().__init__()
+            self.module = module
+            self.decoder = module.decoder
+
+    with pytest.raises(SystemExit) as stopped:
+        make(fused_head=True)(Wrapper(built("transformer", tiny.task())), tiny.batch(tiny.task()))
+    assert stopped.value.code == 2
+    assert "--fused-head: not with --find-unused-parameters" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [{"kd_loss": "dist"}, {"kd_weight": 0.0}, {"teacher": "a.pt:b.pt"}])
 def test_heads_are_for_one_live_teacher_and_kl(options: dict[str, Any], distilling: Any) -> None:
     make, _ = distilling

@@ -1,5 +1,6 @@
 """What autograd is told of the fused loss; its values and gradients are those of tests/shared/losses/kernels."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor
 
 from shared.errors import UserError
-from shared.losses import fused_terms, kd_loss
+from shared.losses import fused, fused_terms, kd_loss
+from shared.losses.fused import multiply
 from shared.losses.kernels import chunked
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -53,6 +55,23 @@ def test_small_gradients_in_fp16_are_left_for_the_loss_scaler(scale: float) -> N
     torch.testing.assert_close(found.grad.float(), expected.grad.float(), rtol=2**-9, atol=2**-23)
 
 
+@pytest.mark.parametrize("factor", [2.0**-24, 2.0**17])
+def test_a_factor_beyond_fp16_multiplies_in_fp32(factor: float) -> None:
+    gradient = torch.tensor([2.0**15, -(2.0**-10)], dtype=torch.float16)
+    expected = (gradient.float() * factor).half()
+    multiply(gradient, torch.tensor(factor))
+    assert torch.equal(gradient, expected)
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_without_triton_a_gpu_gets_chunks(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "find_spec", lambda name: installed)
+    found = fused.backend_of("auto", torch.empty(0, device="meta"))
+    assert found is chunked.run  # not a GPU
+    on_gpu = SimpleNamespace(device=SimpleNamespace(type="cuda"))
+    assert (fused.backend_of("auto", on_gpu) is chunked.run) == (not installed)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("overwrite", [None, "student", "teacher"])
 def test_the_graph_can_be_walked_backward_once(weight: Tensor, overwrite: Any) -> None:
     loss = distil(HIDDEN @ weight.T, overwrite=overwrite)
@@ -78,8 +97,18 @@ def test_logits_with_other_users_after_are_not_overwritten_unnoticed(weight: Ten
 
 
 def test_what_cannot_be_overwritten_is_refused(weight: Tensor) -> None:
-    with pytest.raises(RuntimeError, match="leaf"):
-        distil(TEACHER.clone().requires_grad_(), overwrite="student")
+    leaf = TEACHER.clone().requires_grad_()
+    with pytest.raises(ValueError, match="student's logits cannot hold the gradient: they are a leaf, or a view"):
+        distil(leaf, overwrite="student")
+    assert torch.equal(leaf, TEACHER)
+    with pytest.raises(ValueError, match="they are a leaf, or a view"):
+        distil((HIDDEN @ weight.T).view(6, 9), overwrite="student")
+    with pytest.raises(ValueError, match="teacher's logits cannot hold the gradient: they are a leaf"):
+        fused_terms(HIDDEN @ weight.T, leaf, TARGET, temperature=2.0, overwrite="teacher")
+    with torch.inference_mode():
+        teacher = TEACHER.clone()
+    with pytest.raises(ValueError, match="inference mode"):
+        fused_terms(HIDDEN @ weight.T, teacher, TARGET, temperature=2.0, overwrite="teacher")
     with pytest.raises(ValueError, match="student's logits cannot hold the gradient"):
         distil((weight @ HIDDEN.T).T, overwrite="student")
     with pytest.raises(ValueError, match=r"want contiguous torch\.float64"):

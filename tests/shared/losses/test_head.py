@@ -67,6 +67,18 @@ def test_half_precision_is_summed_in_fp32(dtype: torch.dtype, monkeypatch: pytes
         torch.testing.assert_close(found.float(), exact, rtol=0.02, atol=0.02 * float(exact.abs().max()))
 
 
+def test_under_autocast_it_is_what_a_linear_layer_would_be() -> None:
+    student, teacher, target, _ = inputs(torch.float32)
+    one, other = leaves(student), leaves(student)
+    with torch.autocast("cpu", torch.bfloat16):
+        terms = head_terms(Head(*one), Head(*teacher), target, **WEIGHTS)
+        expected = fused_terms(Head(*other).logits(), Head(*teacher).logits(), target, **WEIGHTS)
+    assert terms.loss.item() == pytest.approx(expected.loss.item(), rel=1e-6)
+    for found, exact in zip(gradients_of(one, terms.loss), gradients_of(other, expected.loss), strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, exact, rtol=0.02, atol=0.01 * float(exact.abs().max()))
+
+
 @pytest.mark.parametrize("wanted", [(True, False), (False, True), (False, False)])
 def test_only_the_gradients_that_are_wanted(wanted: tuple[bool, bool]) -> None:
     student, teacher, target, _ = inputs()

@@ -146,6 +146,16 @@ def test_a_part_of_weight_0_may_be_infinite(backend: str) -> None:
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("dtypes", [(torch.float32, torch.float64), (torch.float64, torch.float32)])
+def test_a_teacher_of_another_dtype(dtypes: tuple[torch.dtype, torch.dtype]) -> None:
+    case = draw(31, 123, "some", temperature=3.0, alpha=0.1, kd_weight=0.9, hard_weight=0.1)
+    student, teacher = case.student.float().to(dtypes[0]), case.teacher.float().to(dtypes[1])
+    terms = fused_terms(student, teacher, case.target, mask=case.mask, **case.weights)
+    values, _ = expected(case._replace(student=student, teacher=teacher))
+    for name, value in values.items():
+        assert getattr(terms, name).item() == pytest.approx(value, rel=1e-5), name
+
+
 def test_unknown_backend() -> None:
     case = draw(1, 2, "all", temperature=2.0)
     with pytest.raises(UserError, match="backend 'fast' is unknown; choose from auto, eager, chunked, triton"):
