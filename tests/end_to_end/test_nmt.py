@@ -54,12 +54,12 @@ def test_training_logs_bits_and_learns(train: Command, teacher: Path, tmp_path: 
 
 
 def test_student_checkpoint_holds_no_teacher(teacher: Path, student: Path) -> None:
-    """The same architecture has the same entries and the same size, optimizer state included."""
+    """The same entries and the same size, but for settings, metrics and the teacher's card; its weights are a third."""
     ours, theirs = state_of(student / "checkpoint_last.pt"), state_of(teacher / "checkpoint_last.pt")
     assert list(ours["model"]) == list(theirs["model"])
     assert not ours.get("criterion")
     sizes = [(folder / "checkpoint_last.pt").stat().st_size for folder in (student, teacher)]
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.02)
 
 
 def test_generate_and_interactive_need_no_teacher(run: Command, corpus: Path, student: Path, teacher: Path) -> None:
