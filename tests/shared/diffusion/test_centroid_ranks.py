@@ -1,9 +1,5 @@
 """Accumulators of two gloo processes, against numpy over all their rows."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +7,7 @@ import pytest
 import torch
 
 from shared.diffusion import CentroidAccumulator
-
-ROOT = Path(__file__).parents[3]
+from tests.two_ranks import run_two_ranks
 
 
 def case(sizes: list[int], second_moments: bool = False, broken: int | None = None) -> dict[str, Any]:
@@ -39,16 +34,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, 
     folder = tmp_path_factory.mktemp("ranks")
     cases = CASES | BROKEN
     torch.save(list(cases.values()), folder / "cases.pt")
-    command = [sys.executable, "-m", "tests.shared.diffusion.centroid_rank", str(folder)]
-    processes = [
-        subprocess.Popen(
-            [*command, str(rank), "2"], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        errors = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, errors.decode()
+    run_two_ranks("tests.shared.diffusion.centroid_rank", folder)
     return [dict(zip(cases, torch.load(folder / f"{r}.pt", weights_only=True), strict=True)) for r in range(2)]
 
 

@@ -1,9 +1,5 @@
 """DIST over the rows of two gloo processes under DDP, against one process that holds the whole batch."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +8,8 @@ from torch import Tensor
 
 from shared.losses import dist_loss
 from tests.shared.losses.dist_rank import logits_like, network
+from tests.two_ranks import run_two_ranks
 
-ROOT = Path(__file__).parents[3]
 SIZES = {"equal": [4, 4], "unequal": [5, 2], "one rank without rows": [6, 0], "a row each": [1, 1], "no rows": [0, 0]}
 OPTIONS: dict[str, dict[str, Any]] = {
     "add": {"tau": 1.0},
@@ -40,16 +36,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, 
     """What each of two processes found for every case."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.save(list(CASES.values()), folder / "cases.pt")
-    command = [sys.executable, "-m", "tests.shared.losses.dist_rank", str(folder)]
-    processes = [
-        subprocess.Popen(
-            [*command, str(rank), "2"], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        errors = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, errors.decode()
+    run_two_ranks("tests.shared.losses.dist_rank", folder)
     return [dict(zip(CASES, torch.load(folder / f"{r}.pt", weights_only=True), strict=True)) for r in range(2)]
 
 

@@ -1,17 +1,12 @@
 """Batch normalization over two processes, against torch's own on the whole batch in one."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import timm
 import torch
 
+from tests.two_ranks import run_two_ranks
 from tests.vision.training.batch_norm_rank import NETWORKS, network, outputs_and_gradients
 from vision.training.batch_norm import synchronize_batch_norm
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +19,7 @@ def ranks(images, tmp_path_factory):
     """What two processes found, which held 5 and 3 of the images."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.save(images, folder / "images.pt")
-    program = [sys.executable, "-m", "tests.vision.training.batch_norm_rank", folder]
-    processes = [subprocess.Popen([*map(str, program), str(rank), "2"], cwd=ROOT) for rank in range(2)]
-    assert [process.wait(120) for process in processes] == [0, 0]
+    run_two_ranks("tests.vision.training.batch_norm_rank", folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
