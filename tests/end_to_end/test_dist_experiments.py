@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def root(tmp_path_factory):
     train(compose_settings("train", [*published, f"output={root}/published"]))
     for seed, teacher in ((1, "dist_cifar100_teacher"), (1, "noisy_teacher"), (2, "noisy_teacher")):
         run(root, teacher, f"seed={seed}", output=f"{teacher}-{seed}")
-    return root
+    yield root
+    shutil.rmtree(root)  # 4 GB of checkpoints
 
 
 def run(root: Path, experiment: str, *overrides: str, output: str) -> dict:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def one_process(run, data, tmp_path_factory):
     """The runs of every experiment by the torchvision loader in one process."""
     output = tmp_path_factory.mktemp("one")
     run_all(run, data, output, 1, "torchvision")
-    return output
+    yield output
+    shutil.rmtree(output)  # 4 GB of checkpoints
 
 
 def test_every_experiment_trains_and_is_recorded(one_process):
