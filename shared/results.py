@@ -1,10 +1,11 @@
 """`result.json`: the one record in which every run ends, and from which every table and figure is made.
 
-A record is one of four kinds:
+A record is one of five kinds:
 
 - `model`: one trained network with its test metrics (a teacher, or a student with its teachers' cards);
 - `ensemble`: several trained networks with the test metrics of their combined prediction;
 - `diffusion`: the diffusion indices eta between two students that differ in temperature;
+- `clusters`: how tight the clusters of one network's penultimate features are, and how far apart (`metrics`);
 - `projection`: 2-D penultimate projections of three classes, as numbers, so that a figure can be redrawn.
 """
 
@@ -26,6 +27,7 @@ __all__ = [
     "Eta",
     "Metric",
     "Model",
+    "Null",
     "Panel",
     "Provenance",
     "Result",
@@ -39,7 +41,7 @@ __all__ = [
 
 SCHEMA = 1
 FILE_NAME = "result.json"
-KINDS = ("model", "ensemble", "diffusion", "projection")
+KINDS = ("model", "ensemble", "diffusion", "clusters", "projection")
 TASKS = ("translation", "image-classification")
 
 
@@ -94,11 +96,29 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Null:
+    """What eta is for random sets: `draws` sets of as many classes as the set had, of all classes but the target.
+
+    `mean`, and the 2.5 and 97.5 percentiles `low` and `high`, are ratios, as eta is. `p_value` is the share of random
+    sets whose eta is at least as far in the direction that systematic diffusion predicts (low for S1, high for S2).
+    `exact`: every such set was taken once; otherwise they were drawn, and the measured set counts as one more.
+    """
+
+    draws: int
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    exact: bool
+
+
+@dataclass(frozen=True)
 class Eta:
     """One diffusion index (a ratio, not percent) of `target` against the classes `members`.
 
     `set_name` is "S1" (semantically similar) or "S2" (dissimilar); `chosen_by` says how the set was chosen
-    ("explicit" or "nearest centroids"); `normalization` names the distance's normalization.
+    ("explicit" or "nearest centroids"); `normalization` names the distance's normalization. `null` is the same index
+    of random sets, where it was measured.
     """
 
     split: str
@@ -108,6 +128,7 @@ class Eta:
     value: float
     normalization: str
     chosen_by: str
+    null: Null | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +156,7 @@ class Panel:
 @dataclass(frozen=True)
 class Result:
     """One `result.json`. `name` is unique within a folder of results; `models` and `teacher` hold what it is about:
-    one model for kind `model`, the members for `ensemble`, the students (low T first) for `diffusion`, one per panel
+    one model for kinds `model` and `clusters`, the members for `ensemble`, the students (low T first) for `diffusion`, one per panel
     for `projection`. `teacher` is the teacher's Model card where there is one (for `projection`, panels may differ:
     None), the first of `teachers` where there are several; `teachers` is empty for one. `combination` is how an
     ensemble's members were combined: "probabilities", "logits" or "vote".
@@ -163,7 +184,7 @@ class Result:
             raise UserError(f"{self.name}: kind {self.kind!r} is not one of {', '.join(KINDS)}")
         if self.task not in TASKS:
             raise UserError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
-        wanted = {"model": 1, "diffusion": 2}.get(self.kind, len(self.models))
+        wanted = {"model": 1, "clusters": 1, "diffusion": 2}.get(self.kind, len(self.models))
         if len(self.models) != wanted:
             raise UserError(f"{self.name}: kind {self.kind} is about {wanted} models, got {len(self.models)}")
         self._check_several()

@@ -1,4 +1,5 @@
 """Image classification: label smoothing in the teacher, temperature in the student; Lightning, Hydra and timm.
 
-Commands: `python -m vision.train`, `vision.evaluate`, `vision.diffusion` and `vision.project`; each has `--help`.
+Commands: `python -m vision.train`, `vision.evaluate`, `vision.diffusion`, `vision.clusters` and
+`vision.project`; each has `--help`.
 """

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from shared.errors import UserError, exit_on_user_error
+from shared.results import FILE_NAME
 from vision.help import help_text, options
 from vision.sweep import Refused, check_processes, given_overrides, is_sweep, refused
 
@@ -25,6 +26,10 @@ EXAMPLES = {
     "students": "[A/last.safetensors,B/last.safetensors]",
     "output": "runs/vision/mine",
 }
+
+
+# Keys that are for sweeps and no command's own: a point is only what other keys refer to, and keep is seen to here.
+OF_SWEEPS = ("point", "keep")
 
 
 class Settings(Protocol):
@@ -54,6 +59,8 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
                 values = typed(config, settings)
                 values.check()
                 check_processes(getattr(values, "devices", 1))
+                if _is_kept(config):
+                    return None
                 _set_threads(values.threads)
                 task(values)
             except UserError as error:
@@ -110,11 +117,23 @@ def typed(config: DictConfig, settings: type[S]) -> S:
             example = " ".join(f"{key}={EXAMPLES.get(key, '...')}" for key in missing)
             raise UserError(f"{', '.join(missing)} must be given, e.g. {example}; --help shows examples")
         OmegaConf.resolve(config)  # before numbers become floats: ${temperature} in a folder's name is 3, not 3.0
-        merged = OmegaConf.merge(OmegaConf.structured(settings), config)
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in OF_SWEEPS])
+        merged = OmegaConf.merge(OmegaConf.structured(settings), own)
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         reason = str(error.msg if error.msg else error).splitlines()[0]
         raise UserError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
+
+
+def _is_kept(config: DictConfig) -> bool:
+    """Whether the record that this job would write is there already, and is to stay. Raises UserError for no bool."""
+    keep = config.get("keep", False)
+    if not isinstance(keep, bool):
+        raise UserError(f"keep is {keep!r}; choose true or false")
+    record = Path(str(config.get("output"))) / FILE_NAME
+    if keep and record.is_file():
+        print(f"already there: {record}", flush=True)
+    return keep and record.is_file()
 
 
 def _set_threads(threads: int | None) -> None:

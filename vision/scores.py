@@ -83,11 +83,16 @@ class Scores:
 
 
 @torch.inference_mode()
-def score(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
-    """Scores of `model`, in eval mode on its own device, over every image of `batches`; the last one may be short."""
+def score(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Scores, Tensor]:
+    """Scores of `model`, in eval mode on its own device, over every image of `batches`; the last one may be short.
+
+    Beside them [n] int64, on that device and in that order: 1 for an image whose most likely class is the right one.
+    """
     device = next(model.parameters()).device
     model.eval()
-    scores = Scores()
+    scores, hits = Scores(), [torch.zeros(0, dtype=torch.int64, device=device)]
     for images, labels in batches:
-        scores.update(model(images.to(device)), labels.to(device))
-    return scores
+        outcomes = Outcomes.of(model(images.to(device)), labels.to(device))
+        scores.add(outcomes)
+        hits.append((outcomes.predicted == outcomes.labels).long())
+    return scores, torch.cat(hits)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from nmt_plugin.corpora.card import read_card
@@ -11,10 +13,11 @@ from nmt_plugin.outputs import writable_folder
 from nmt_plugin.records import TrainedModel
 from nmt_plugin.scores.averaging import average_checkpoints, latest_checkpoints
 from nmt_plugin.scores.generation import Search, translate
-from nmt_plugin.scores.scoring import Scoring, score, score_line
+from nmt_plugin.scores.scoring import Scoring, bleu_outcomes, score, score_line
 from nmt_plugin.scores.segments import Segments, corpus_references
 from shared.errors import UserError
 from shared.files import sha256, write_text
+from shared.outcomes import write_outcomes
 from shared.provenance import Provenance, RunClock
 from shared.results import FILE_NAME, Data, Metric, Model, Result, finite, read_result, write_result
 
@@ -169,9 +172,13 @@ def _check_dictionary_files(corpus: Corpus) -> None:
 def _score_all(
     checkpoints: dict[str, Path], digests: dict[str, str], corpus: Corpus, references: Segments, request: Request
 ) -> dict[str, Metric]:
-    """Metrics `<checkpoint>/<subset>/<score>`. Where best is last, it is translated and scored once."""
+    """Metrics `<checkpoint>/<subset>/<score>`. Where best is last, it is translated and scored once.
+
+    Hypotheses, and what became of every sentence (`shared/outcomes.py`), are written to the request's folder.
+    """
     done: dict[str, tuple[list[str], dict[str, Metric]]] = {}
     metrics: dict[str, Metric] = {}
+    outcomes: dict[str, npt.NDArray[np.int64]] = {}
     for name, path in checkpoints.items():
         if digests[name] not in done:
             folder = request.folder / "generate" / name
@@ -182,6 +189,8 @@ def _score_all(
         for key, metric in scores.items():
             finite(metric.value, f"{name}/{request.subset}/{key}")
             metrics[f"{name}/{request.subset}/{key}"] = metric
+        outcomes[f"{name}/{request.subset}/bleu"] = bleu_outcomes(hypotheses, references.lines, request.scoring)
+    write_outcomes(request.folder, outcomes)
     return metrics
 
 

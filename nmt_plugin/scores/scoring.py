@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as Scorer
 
@@ -71,6 +73,16 @@ def score(hypotheses: Sequence[str], references: Sequence[str], scoring: Scoring
         signature = f"{found.name}|{scorer.get_signature()}"
         metrics[name] = Metric(value=found.score, unit=found.name, count=len(references), signature=signature)
     return metrics
+
+
+def bleu_outcomes(hypotheses: Sequence[str], references: Sequence[str], scoring: Scoring) -> npt.NDArray[np.int64]:
+    """sacreBLEU's statistics of every sentence, [N, 10]; their sums are those of corpus BLEU.
+
+    The lengths of hypothesis and reference, then for n = 1 to 4 the n-grams that match, then those of the hypothesis.
+    """
+    scorer = BLEU(lowercase=scoring.lowercase, tokenize=scoring.tokenize, effective_order=True)
+    scores = (scorer.sentence_score(line, [reference]) for line, reference in zip(hypotheses, references, strict=True))
+    return np.array([[one.sys_len, one.ref_len, *one.counts, *one.totals] for one in scores], dtype=np.int64)
 
 
 def score_line(name: str, metric: Metric) -> str:

@@ -23,13 +23,19 @@ mini_length() { # UPDATES: the flags that end a training after so many
   echo "--max-update $1 --total-num-update $1"
 }
 
-train() { # PAIR CORPUS SAVE_DIR SEED FLAG...: goes on where a killed training saved last
+train_command() { # PAIR CORPUS SAVE_DIR SEED FLAG...: sets TRAIN to the command, which goes on where a killed training saved last
   local pair=$1 data=$2/data-bin folder=$3 seed=$4 shared=--share-all-embeddings
   shift 4
   if ! cmp -s "$data/dict.${pair%-*}.txt" "$data/dict.${pair#*-}.txt"; then shared=--share-decoder-input-output-embed; fi
-  fairseq-train "$data" --user-dir nmt_plugin --source-lang "${pair%-*}" --target-lang "${pair#*-}" "$shared" \
-    --save-dir "$folder" --seed "$seed" --no-epoch-checkpoints --save-interval-updates 500 --keep-interval-updates 1 \
-    --validate-interval-updates 1000000 --log-format simple --log-interval 20 "$@"
+  TRAIN=(fairseq-train "$data" --user-dir nmt_plugin --source-lang "${pair%-*}" --target-lang "${pair#*-}" "$shared"
+    --save-dir "$folder" --seed "$seed" --no-epoch-checkpoints --save-interval-updates 500 --keep-interval-updates 1
+    --validate-interval-updates 1000000 --log-format simple --log-interval 20 "$@")
+}
+
+train() { # as train_command
+  local TRAIN
+  train_command "$@"
+  "${TRAIN[@]}"
 }
 
 evaluate() { # CORPUS MODEL NAME BEAM MAX_LEN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,10 @@ def read_document(folder: Path, *, title: str | None = None, note: str | None = 
     """
     records = read_results_by_path(folder)
     _check_drawing()
-    from shared.report.build import Study, build_document, read_study
+    from shared.report.build import build_document, read_study
 
     found = read_study(folder)
-    return build_document(records, folder, Study(title=title or found.title, note=note or found.note))
+    return build_document(records, folder, replace(found, title=title or found.title, note=note or found.note))
 
 
 def write_document(document: Document, output: Path) -> tuple[Path, Path]:

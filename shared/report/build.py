@@ -10,11 +10,15 @@ from pathlib import Path
 from shared.decoding import decode
 from shared.errors import UserError
 from shared.report.beside import beside_blocks
+from shared.report.claims import claim_blocks, claim_headlines, claim_sets
+from shared.report.clusters import cluster_blocks
+from shared.report.design import Design, missing_cells
 from shared.report.document import Block, Bullets, Caution, Document, Paragraph, Picture, Section, Tables
 from shared.report.eta import eta_groups
 from shared.report.eta_tables import eta_blocks
 from shared.report.grouping import comparable_groups
 from shared.report.losses_tables import loss_blocks, loss_headline
+from shared.report.moved import moved_blocks
 from shared.report.projection_figure import draw_projection
 from shared.report.provenance import anchors, other_models, provenance_blocks
 from shared.report.published import published_tables
@@ -44,14 +48,19 @@ _LEAD = (
     "Every table, figure and sentence is computed from the {records} found in the study's folder, and every number "
     "links to the record it comes from."
 )
+_STUDY = (
+    '{"title": "...", "note": "...", "design": {"alphas": [0, 0.1], "temperatures": [1, 3], "seeds": [1, 2, 3]}}, '
+    "each optional"
+)
 
 
 @dataclass(frozen=True)
 class Study:
-    """`study.json`: a study's own title, and what its reader should know first."""
+    """`study.json`: a study's own title, what its reader should know first, and the cells it set out to run."""
 
     title: str | None = None
     note: str | None = None
+    design: Design | None = None
 
 
 def read_study(folder: Path) -> Study:
@@ -62,7 +71,7 @@ def read_study(folder: Path) -> Study:
     try:
         study: Study = decode(Study, json.loads(path.read_text(encoding="utf-8")), "study")
     except (json.JSONDecodeError, UnicodeDecodeError, UserError) as error:
-        raise UserError(f'{path}: want {{"title": "...", "note": "..."}} ({error})') from None
+        raise UserError(f"{path}: want {_STUDY} ({error})") from None
     return study
 
 
@@ -73,17 +82,26 @@ def build_document(records: Mapping[Path, Result], folder: Path, study: Study) -
     models = comparable_groups(studies.by_temperature, "model")
     pairs = comparable_groups(results, "diffusion")
     etas = eta_groups(pairs)
-    sections = [Section("In short", _short(headlines(models, etas) + _other_headlines(studies)))]
+    clusters = comparable_groups(results, "clusters")
+    design = study.design
+    claims = claim_sets(records, studies.by_temperature, design.temperatures if design else ())
+    said = claim_headlines(claims) + headlines(models, etas) + _other_headlines(studies)
+    lacking = missing_cells(design, studies.by_temperature) if design else []
+    sections = [Section("In short", [*_short(said), *map(Caution, lacking)])]
+    if claims:
+        sections.append(Section("The paper's claims", claim_blocks(claims)))
     tasks = {result.task for result in results}
     for task, title in _TASK_TITLES.items():
         if blocks := score_blocks(models, task):
             lines = [Caution(text) for record, text in models.cautions if record.task == task]
             beside = beside_blocks(models) if task == "translation" else []
-            sections.append(Section(title, [*lines, *beside, *blocks]))
+            sections.append(Section(title, [*lines, *beside, *blocks, *moved_blocks(models, task)]))
     if studies.losses:
         sections.append(Section("KD and DIST", loss_blocks(studies.losses)))
     if studies.several:
         sections.append(Section("Several teachers", several_blocks(studies.several)))
+    if clusters.groups:
+        sections.append(Section("Clusters", cluster_blocks(clusters)))
     if etas:
         sections.append(Section("Diffusion index", eta_blocks(etas, [text for _, text in pairs.cautions])))
     if pictures := _projections(results):

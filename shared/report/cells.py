@@ -13,6 +13,7 @@ from shared.stats import MeanInterval, mean_interval
 # replicate -> (name of the record, value). What is compared pairs by replicate: (teacher seed, student seed; None for a
 # teacher), or where students have several teachers (which teachers, student seed).
 Observations = Mapping[Any, tuple[str, float]]
+Values = Mapping[Any, tuple[tuple[str, ...], float]]  # the same of a number that comes from several records
 
 
 def score_cell(observed: Observations, digits: int, *, expected: int = 1) -> Cell:
@@ -44,6 +45,28 @@ def difference_cell(high: Observations, low: Observations, digits: int) -> Cell:
     paired = [side[key][0] for side in (high, low) for key in high if key in low]
     text = signed(shown.mean, digits) + interval_text(shown, digits)
     return Cell(text, tuple(dict.fromkeys(paired)), title=f"{shown.mean!r}, n = {shown.n}")
+
+
+def contrast(terms: Sequence[tuple[float, Observations]]) -> Values:
+    """`sum of weight * value` for every replicate that all terms have, with the records in the order of the terms."""
+    common = [key for key in terms[0][1] if all(key in observed for _, observed in terms)]
+    return {
+        key: (
+            tuple(dict.fromkeys(observed[key][0] for _, observed in terms)),
+            math.fsum(weight * observed[key][1] for weight, observed in terms),
+        )
+        for key in common
+    }
+
+
+def contrast_cell(values: Values, digits: int) -> Cell:
+    """The mean of `contrast` with its sign; linked to the records of all its terms."""
+    if not values:
+        return Cell("\N{EN DASH}", title="no seeds in common")
+    numbers = [value for _, value in values.values()]
+    shown = mean_interval(numbers)
+    names = dict.fromkeys(name for names, _ in values.values() for name in names)
+    return Cell(signed(shown.mean, digits) + interval_text(shown, digits), tuple(names), title=_full(numbers))
 
 
 def interval_text(shown: MeanInterval, digits: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.report.cells import Observations
 from shared.report.grouping import Group, Item, Sorting
 from shared.report.text import ARROW, NO_BREAK
+from shared.results import Eta, Null
 
 EXPECTED_SIGN = {"S1": -1, "S2": 1}  # systematic diffusion: similar classes draw near, dissimilar ones move away
 MEANING = {"S1": "similar", "S2": "dissimilar"}
@@ -24,18 +25,24 @@ class Line:
     chosen_by: str
 
 
-Cells = dict[tuple[Line, Column], dict[tuple[int | None, int | None], tuple[str, float]]]
+Seeds = tuple[int | None, int | None]  # (the teacher's, the student's)
+Cells = dict[tuple[Line, Column], dict[Seeds, tuple[str, float]]]
+Nulls = dict[tuple[Line, Column], dict[Seeds, Null]]
 
 
 @dataclass(frozen=True)
 class EtaGroup:
-    """Indices of one data set, student and (T1, T2) under one normalization. Values are percent."""
+    """Indices of one data set, student and (T1, T2) under one normalization. Values are percent.
+
+    `nulls` are the same indices of random sets, as ratios, where a record has them.
+    """
 
     group: Group
     temperatures: tuple[float | None, float | None]
     normalization: str
     cells: Cells
     choice: int = 1  # above 1: the same targets and seeds over other sets or classes
+    nulls: Nulls = field(default_factory=dict)
 
     @property
     def lines(self) -> list[Line]:
@@ -55,6 +62,20 @@ class EtaGroup:
 
     def observed(self, line: Line, column: Column) -> Observations:
         return dict(sorted(self.cells.get((line, column), {}).items(), key=lambda entry: entry[0][0] or 0))
+
+    def beyond(self, column: Column, set_name: str) -> tuple[int, int]:
+        """(target, seed) pairs whose index lies beyond that of random sets, on the side that systematic diffusion
+        predicts, and all pairs that have random sets.
+        """
+        sign = EXPECTED_SIGN[set_name]
+        found = [
+            value * sign > 100.0 * (null.high if sign > 0 else -null.low)
+            for (line, where), nulls in self.nulls.items()
+            if where == column and line.set_name == set_name
+            for seeds, null in nulls.items()
+            for _, value in [self.cells[line, where][seeds]]
+        ]
+        return sum(found), len(found)
 
     def agreement(self, column: Column) -> tuple[int, int]:
         """(target, seed) pairs with both signs as systematic diffusion predicts, and all pairs that have both sets."""
@@ -102,18 +123,35 @@ def eta_groups(sorting: Sorting) -> list[EtaGroup]:
                     siblings.append(home := EtaGroup(group, temperatures, normalization, {}, choice))
                 for place, seeds in cells.items():
                     home.cells.setdefault(place, {}).update(seeds)
+                for place, nulls in _nulls(item, normalization).items():
+                    home.nulls.setdefault(place, {}).update(nulls)
         groups += [part for siblings in parts.values() for part in siblings]
     return groups
 
 
 def _cells(item: Item, normalization: str) -> Cells:
     """One record's indices under one normalization."""
-    cells: Cells = {}
     seeds = (item.teacher.seed, item.record.models[0].seed)
-    for eta in (eta for eta in item.record.eta if eta.normalization == normalization):
-        line = Line(eta.target, eta.set_name, tuple(eta.members), eta.chosen_by)
-        cells.setdefault((line, (item.teacher.alpha, eta.split)), {})[seeds] = (item.record.name, 100.0 * eta.value)
-    return cells
+    return {
+        _place(item, eta): {seeds: (item.record.name, 100.0 * eta.value)}
+        for eta in item.record.eta
+        if eta.normalization == normalization
+    }
+
+
+def _nulls(item: Item, normalization: str) -> Nulls:
+    """What one record says of random sets, under one normalization."""
+    seeds = (item.teacher.seed, item.record.models[0].seed)
+    return {
+        _place(item, eta): {seeds: eta.null}
+        for eta in item.record.eta
+        if eta.normalization == normalization and eta.null is not None
+    }
+
+
+def _place(item: Item, eta: Eta) -> tuple[Line, Column]:
+    line = Line(eta.target, eta.set_name, tuple(eta.members), eta.chosen_by)
+    return line, (item.teacher.alpha, eta.split)
 
 
 def _home(siblings: list[EtaGroup], cells: Cells) -> EtaGroup | None:

@@ -8,7 +8,19 @@ from shared.report.cells import score_cell
 from shared.report.document import Block, Caution, Cell, Heading, Paragraph, Table
 from shared.report.eta import EXPECTED_SIGN, MEANING, Column, EtaGroup, Line
 from shared.report.eta_figure import eta_picture
-from shared.report.text import ALPHA, CONFIDENCE, ETA, NO_BREAK, PLUS_MINUS, SMOOTHED, alpha_label, listing
+from shared.report.text import (
+    ALPHA,
+    CONFIDENCE,
+    ETA,
+    NO_BREAK,
+    PLUS_MINUS,
+    SMOOTHED,
+    alpha_label,
+    listing,
+    number,
+    p_text,
+)
+from shared.results import Null
 from shared.stats import mean_interval
 
 _LISTED = 12  # classes of a set that its row names; a record holds them all
@@ -61,7 +73,7 @@ def eta_table(group: EtaGroup) -> Table:
     note = (
         f"In percent; distances normalized by {group.normalization}; sets chosen by: {chosen}. {_CHECK} and {_CROSS}: "
         f"the sign does, or does not, agree with systematic diffusion (shown for {SMOOTHED} only). {_seeds(group)}"
-    )
+    ) + (_random_note(group) if group.nulls else "")
     return Table(f"Diffusion index {ETA} (%)", header, rows, note=note)
 
 
@@ -76,7 +88,18 @@ def agreement_sentence(group: EtaGroup) -> str:
                 f"With the LS teacher ({alpha_label(alpha)}), {ETA}(S1) < 0 and {ETA}(S2) > 0 hold together for "
                 f"{listing(said)}."
             )
+        sentences += _beyond(group, alpha, what)
     return " ".join(sentences)
+
+
+def _beyond(group: EtaGroup, alpha: float, what: str) -> list[str]:
+    """How often an index lies beyond those of random sets: a sign alone may be that of any set."""
+    said = []
+    for name in EXPECTED_SIGN:
+        counts = [(split, *group.beyond((a, split), name)) for a, split in group.columns if a == alpha]
+        if shown := [f"{beyond} of {total} on {split}" for split, beyond, total in counts if total]:
+            said.append(f"{ETA}({name}) for {listing(shown)}")
+    return [f"Beyond the range of random sets of as many classes: {'; '.join(said)} ({what})."] if said else []
 
 
 def _members(line: Line) -> str:
@@ -91,10 +114,30 @@ def _members(line: Line) -> str:
 def _cell(group: EtaGroup, line: Line, column: Column) -> Cell:
     observed = group.observed(line, column)
     cell = score_cell(observed, 2, expected=group.most_seeds)
+    random = _random(list(group.nulls.get((line, column), {}).values()))
     if not observed or not column[0] or line.set_name not in EXPECTED_SIGN:
-        return cell
+        return replace(cell, text=cell.text + random)
     mean = mean_interval([value for _, value in observed.values()]).mean
-    return replace(cell, text=f"{cell.text}{NO_BREAK}{_CHECK if mean * EXPECTED_SIGN[line.set_name] > 0 else _CROSS}")
+    mark = _CHECK if mean * EXPECTED_SIGN[line.set_name] > 0 else _CROSS
+    return replace(cell, text=f"{cell.text}{NO_BREAK}{mark}{random}")
+
+
+def _random(nulls: list[Null]) -> str:
+    """The second line of a cell: the range of random sets and p, over several seeds the mean range and every p."""
+    if not nulls:
+        return ""
+    low, high = (100.0 * mean_interval(ends).mean for ends in ([n.low for n in nulls], [n.high for n in nulls]))
+    ps = [null.p_value for null in nulls]
+    shown = p_text(ps[0]) if len(ps) == 1 else f"{p_text(min(ps))} to {p_text(max(ps))}"
+    return f"\nrandom sets {number(low, 2)} to {number(high, 2)}; p {shown}"
+
+
+def _random_note(group: EtaGroup) -> str:
+    over = "" if group.most_seeds == 1 else ", the mean of the seeds' ranges, and p from the smallest to the largest"
+    return (
+        f" Random sets: the central 95{NO_BREAK}% of {ETA} for sets of as many classes of all but the target{over}; p: "
+        "the share of them that lie at least as far on the side that systematic diffusion predicts."
+    )
 
 
 def _seeds(group: EtaGroup) -> str:

@@ -47,12 +47,12 @@ Settings = Mapping[str, str]
 T = TypeVar("T")
 
 
-def comparable_groups(records: Sequence[Result], kind: str) -> Sorting:
-    """Sort the records of `kind` into groups. Students without a teacher's card belong to no group."""
+def comparable_groups(records: Sequence[Result], *kinds: str) -> Sorting:
+    """Sort the records of `kinds` into groups. Students without a teacher's card belong to no group."""
     teachers = {r.models[0].sha256: r.models[0] for r in records if r.kind == "model" and r.models[0].role == "teacher"}
     sorting = Sorting()
     items = []
-    for record in (r for r in records if r.kind == kind):
+    for record in (r for r in records if r.kind in kinds):
         if item := item_of(record, teachers):
             items.append(item)
             sorting.cautions += [(record, f"{record.name}: {text}") for text in _doubts(record, teachers)]
@@ -66,7 +66,7 @@ def comparable_groups(records: Sequence[Result], kind: str) -> Sorting:
 
 def item_of(record: Result, teachers: Mapping[str, Model]) -> Item | None:
     model = record.models[0]
-    if record.kind == "model" and model.role == "teacher":
+    if record.kind in ("model", "clusters") and model.role == "teacher":
         return Item(record, teacher=model, student=None)
     if record.teacher is None:
         return None

@@ -28,6 +28,14 @@ _SCALES = {
     "nll": Scale("negative log-likelihood", 4, 2, lower_is_better=True),
     "ece": Scale("expected calibration error", 2, 3, lower_is_better=True),
     "tv_to_noise_law": Scale("total-variation distance to the law of the noisy labels", 3, 4),
+    "spread": Scale("spread of the clusters (within / between)", 4, 3),
+    "similar": Scale("distance between similar classes", 4, 3),
+    "dissimilar": Scale("distance between dissimilar classes", 4, 3),
+    "separation": Scale("separation of similar classes", 4, 3),
+    "stability": Scale("stability of the outputs", 4, 3),
+    "within": Scale("distance within a class", 4, 3),
+    "between": Scale("distance between classes", 4, 3),
+    "confidence": Scale("confidence", 4, 3),
 }
 _CHECKPOINTS = {"": "", "last": "last epoch", "best": "best epoch on validation"}
 _SPLITS = {"test": "test set", "val": "validation set", "valid": "validation set", "train": "training set"}

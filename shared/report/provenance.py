@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shared.report.document import Block, Cell, Paragraph, Table
 from shared.report.metrics import metric_keys
 from shared.report.text import NO_BREAK, alpha_label, duration, memory, moment, temperature_label
-from shared.results import Model, Result
+from shared.results import KINDS, Model, Provenance, Result
 
 
 def anchors(records: Mapping[Path, Result]) -> dict[str, str]:
@@ -31,6 +31,28 @@ def provenance_blocks(records: Mapping[Path, Result], folder: Path) -> list[Bloc
         ),
         Table("Records", header, rows, anchors=[addresses[record.name] for record in records.values()], numeric=False),
         Table("Software", ["Set", "Versions"], software, numeric=False),
+        _costs(list(records.values())),
+    ]
+
+
+def _costs(records: Sequence[Result]) -> Table:
+    """What the records took, by kind and in all. Runs may have been at the same time."""
+    by_kind = {kind: [record.provenance for record in records if record.kind == kind] for kind in KINDS}
+    rows = [_cost(kind, made) for kind, made in by_kind.items() if made]
+    if len(rows) > 1:
+        rows.append(_cost("all", [record.provenance for record in records]))
+    header = ["Kind of record", "Records", "Wall time (hours, summed)", "Largest peak memory"]
+    note = "The wall time of a record of kind model includes its training where its notes or its command say so."
+    return Table("Costs", header, rows, note)
+
+
+def _cost(what: str, made: Sequence[Provenance]) -> list[Cell]:
+    hours = sum(p.wall_seconds for p in made) / 3600
+    return [
+        Cell(what),
+        Cell(f"{len(made):,}"),
+        Cell(f"{hours:.2f}"),
+        Cell(memory(max(p.peak_memory_bytes for p in made))),
     ]
 
 

@@ -7,7 +7,7 @@ BLEU is that of the paper's appendix. Rows are the student's T, columns the stud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from shared.report.document import Cell, Table
 from shared.report.text import ALPHA
@@ -51,6 +51,28 @@ def iwslt_score(row: float | str, pair: str, alpha: float) -> str:
     """The paper's BLEU, as it prints it. `row` is "teacher" or the student's T, `pair` e.g. "en-de"."""
     column = list(IWSLT_PAIRS).index(pair) * len(IWSLT_ALPHAS) + IWSLT_ALPHAS.index(alpha)
     return _IWSLT[row if isinstance(row, str) else f"T = {row:g}"][column]
+
+
+def published_scores(task: str) -> list[tuple[str, dict[tuple[float, float], float]]]:
+    """BLEU or top-1 of each student of the paper, by its name and (teacher's alpha, T), for the tables of a task."""
+    if task == "translation":
+        return _columns("IWSLT14 {}", IWSLT_PAIRS.values(), _IWSLT)
+    students = ("ResNet-18", "ResNet-50")
+    return [*_columns("ImageNet-1K, {}", students, _IMAGENET), *_columns("CUB-200-2011, {}", students, _CUB)]
+
+
+def _columns(
+    name: str, students: Iterable[str], rows: Mapping[str, Sequence[str]]
+) -> list[tuple[str, dict[tuple[float, float], float]]]:
+    """Each student has a column for each of the paper's alphas; the first number of a cell is its score."""
+    places = [(student, alpha) for student in students for alpha in IWSLT_ALPHAS]
+    found: dict[str, dict[tuple[float, float], float]] = {}
+    for row, texts in rows.items():
+        for (student, alpha), text in zip(places, texts, strict=True):
+            if row.startswith("T = "):
+                by_cell = found.setdefault(name.format(student), {})
+                by_cell[alpha, float(row.removeprefix("T = "))] = float(text.split(" / ")[0])
+    return list(found.items())
 
 
 def published_tables(tasks: set[str]) -> list[Table]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from shared.report.document import Bullets, Document, Heading, Table, Tables
 
-_SHOWN = ("In short", "Translation", "Image classification", "KD and DIST", "Several teachers", "Diffusion index")
+_SHOWN = (
+    *("In short", "The paper's claims", "Translation", "Image classification", "KD and DIST", "Several teachers"),
+    *("Clusters", "Diffusion index"),
+)
 
 
 def to_text(document: Document) -> str:

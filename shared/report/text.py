@@ -24,6 +24,13 @@ def signed(value: float, digits: int) -> str:
     return text if text.startswith(MINUS) or float(text) == 0 else "+" + text
 
 
+def p_text(p: float | None) -> str:
+    """A p value: `0.031`, `< 0.001`; a dash where there is none."""
+    if p is None:
+        return "\N{EN DASH}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def count(quantity: int, noun: str) -> str:
     """`1 seed`, `2,004 sentences`."""
     return f"{quantity:,}{NO_BREAK}{noun}" + ("" if quantity == 1 else "s")

@@ -64,6 +64,9 @@ def test_the_study_from_teacher_to_figure(fork, root, teacher, students):
     )
     assert "normalization mean_pairwise" in out
     assert len(record(root / "diffusion")["eta"]) == 4
+    out = succeed(fork(*PYTHON, "vision.clusters", "data=digits", f"checkpoint={teacher}", f"output={root}/clusters"))
+    assert "spread" in out
+    assert 0 < record(root / "clusters")["metrics"]["val/spread"]["value"] < 1
     succeed(fork(*PYTHON, "vision.project", "data=digits", f"students=[{low},{high}]", f"output={root}/projection"))
     assert len(record(root / "projection")["panels"]) == 4
     out = succeed(fork(*PYTHON, "vision.evaluate", "data=digits", f"checkpoint={low}"))
@@ -95,7 +98,7 @@ def test_a_killed_run_continues_to_the_same_result(fork, root):
     assert "already finished" in succeed(fork(*command))
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "diffusion", "project"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "diffusion", "clusters", "project"])
 def test_help_has_two_examples_every_experiment_and_every_option_of_the_groups_it_takes(fork, command):
     out = succeed(fork(*PYTHON, f"vision.{command}", "--help"))
     usage, examples = re.match(r"usage: (.+)\n\n.+\n\nExamples:\n(.+?)\n\n", out, re.S).groups()

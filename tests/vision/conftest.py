@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from vision.cli import CONF, typed
-from vision.settings import DiffusionSettings, EvaluateSettings, ProjectSettings, TrainSettings
+from vision.settings import ClustersSettings, DiffusionSettings, EvaluateSettings, ProjectSettings, TrainSettings
 
 KINDS = {
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
     "diffusion": DiffusionSettings,
+    "clusters": ClustersSettings,
     "project": ProjectSettings,
 }
 

@@ -44,7 +44,9 @@ def test_a_short_last_batch_weighs_by_its_images():
             return torch.tensor([[5.0, 0.0]]).expand(len(images), 2)
 
     batches = [(torch.zeros(4, 1), torch.zeros(4).long()), (torch.zeros(1, 1), torch.ones(1).long())]
-    assert score(Constant(1, 1), batches).top1_percent == pytest.approx(80.0)
+    scores, hits = score(Constant(1, 1), batches)
+    assert scores.top1_percent == pytest.approx(80.0)
+    assert hits.tolist() == [1, 1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -1,6 +1,7 @@
 """What the commands can be told: a typed field for every key of `conf/`, which holds the defaults and the comments."""
 
 from vision.settings.augmentation import AugmentationSettings
+from vision.settings.clusters import ClustersSettings
 from vision.settings.data import ClassSetSettings, DataSettings
 from vision.settings.diffusion import DiffusionSettings
 from vision.settings.distill import DistillSettings
@@ -14,6 +15,7 @@ from vision.settings.train import TrainSettings
 __all__ = [
     "AugmentationSettings",
     "ClassSetSettings",
+    "ClustersSettings",
     "DataSettings",
     "DiffusionSettings",
     "DistillSettings",

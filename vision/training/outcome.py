@@ -4,8 +4,10 @@ import dataclasses
 
 import torch
 from lightning import Trainer
-from torch import nn
+from torch import Tensor, nn
 
+from shared.outcomes import write_outcomes
+from shared.ranks import sum_over_ranks
 from shared.results import Metric, Model, Provenance, Result
 from vision.checkpoint import Card, save_export
 from vision.data import ImageData, evaluation_batches
@@ -21,7 +23,8 @@ def export_and_score(
 ) -> tuple[dict[str, Metric], dict[str, Model]]:
     """Write the last and the best model and score both on test and val; the scores, and the two models' records.
 
-    Every process scores its share; only the first one writes, and gets records.
+    What became of every test image is written too (`shared/outcomes.py`). Every process scores its share; only the
+    first one writes, and gets records.
     """
     barrier()  # rank 0 has written the last checkpoint
     best = card.build()
@@ -31,7 +34,7 @@ def export_and_score(
         saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         network.load_state_dict({name.removeprefix("model."): tensor for name, tensor in saved.items()})
     metrics: dict[str, Metric] = {}
-    described = {}
+    described, outcomes = {}, {}
     device = trainer.strategy.root_device
     for which, network in (("last", model), ("best", best)):
         if on_rank_zero():
@@ -39,9 +42,21 @@ def export_and_score(
             described[which] = save_export(folder.path / f"{which}.safetensors", network, own_card).model
         for split in ("test", "val"):
             batches = evaluation_batches(data, split, settings.loader, trainer.global_rank, trainer.world_size)
-            scores = dataclass_over_ranks(score(network.to(device), batches), device)
-            metrics |= scores.metrics(f"{which}/{split}")
+            scores, hits = score(network.to(device), batches)
+            metrics |= dataclass_over_ranks(scores, device).metrics(f"{which}/{split}")
+            if split == "test":
+                shared = _over_ranks(hits, len(data.splits[split]), trainer)
+                outcomes[f"{which}/{split}/top1"] = shared.unsqueeze(1).cpu().numpy()
+    if on_rank_zero():
+        write_outcomes(folder.path, outcomes)
     return metrics, described
+
+
+def _over_ranks(mine: Tensor, count: int, trainer: Trainer) -> Tensor:
+    """[count] of all processes from what each has of its share, every world-th image (see `BatchPlan`)."""
+    whole = mine.new_zeros(count)
+    whole[trainer.global_rank :: trainer.world_size] = mine
+    return sum_over_ranks(whole)
 
 
 def record(

@@ -1,0 +1,106 @@
+"""`python -m nmt_plugin.job`: one command as a Hydra job, so that Hydra's launchers can run a grid of commands.
+
+conf/job.yaml says what it takes.
+"""
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from shared.errors import UserError, exit_on_user_error
+from shared.locks import lock_folder
+
+_TOLD = 5  # last lines of a failed command's log that its error quotes
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass
+class JobSettings:
+    """conf/job.yaml."""
+
+    command: str
+    done: str
+    log: str | None = None
+    point: dict[str, Any] = field(default_factory=dict)
+
+
+def run_job(settings: JobSettings) -> bool:
+    """Run the command unless `done` is there; whether it ran.
+
+    Raises UserError for a command that cannot be read or found, where another process is at it, and where it fails.
+    """
+    done = Path(settings.done)
+    if done.exists():
+        return False
+    words = _words(settings.command)
+    log = Path(settings.log) if settings.log is not None else done.with_name(f"{done.name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    handle = lock_folder(done.parent, f"making {done.name} in")
+    try:
+        _call(words, log)
+        if not done.exists():
+            done.touch()
+    finally:
+        os.close(handle)
+    return True
+
+
+def _words(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"command {command!r} cannot be split into words ({error}); quote it as for a shell") from None
+    if not words:
+        raise UserError("command is empty; give one, e.g. command='fairseq-train ...'")
+    return [sys.executable, *words[1:]] if words[0] == "python" else words
+
+
+def _call(words: list[str], log: Path) -> None:
+    """Raises UserError, with the end of the log, unless the command ends with status 0."""
+    with log.open("ab") as file:
+        try:
+            status = subprocess.call(words, stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
+        except OSError as error:
+            raise UserError(f"{words[0]}: {error.strerror}; is it installed?") from None
+    if status:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TOLD:]
+        raise UserError(f"{words[0]} ended with status {status}; the end of {log}: {' / '.join(lines)}")
+
+
+def _end_with_parent() -> None:
+    """A job that is killed must not leave its command behind, training in a folder that the next call goes on in."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def main() -> None:
+    """Command line; see conf/job.yaml."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    with exit_on_user_error():
+        try:
+            _main()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(" ".join(str(error).split())) from None
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="job")
+def _main(config: DictConfig) -> None:
+    OmegaConf.resolve(config)
+    settings: JobSettings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(JobSettings), config))  # type: ignore[assignment]
+    point = " ".join(f"{key}={value}" for key, value in settings.point.items())
+    print(f"{point}: {'done' if run_job(settings) else 'already there'}: {settings.done}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+# Sourced by scripts/study.sh: the study of translation. Needs its options, sweeps.sh and nmt.sh.
+#
+# fairseq-train and the commands of nmt_plugin are not Hydra's own, so each is a job of python -m nmt_plugin.job, in
+# whose words ${point.alpha}, ${point.temperature} and ${point.seed} stand for what the sweep varies.
+
+KD_WEIGHT=0.9 STUDENT_SMOOTHING=0.1 # Tan et al. 2019; the student's own smoothing is the same for every teacher
+BEAM=5 MAX_LEN=200                  # of the translations
+SENTENCES=4000                      # of training, for eta and clusters; all of the validation sentences
+AT=a\${point.alpha}                 # in the names of runs
+AT_T=$AT-T\${point.temperature}
+
+choose_nmt() {
+  local teacher student
+  if [ "$SCALE" = full ]; then
+    MODEL=("${FULL_MODEL[@]}") RECIPE=("${FULL_RECIPE[@]}") CORPUS=data/nmt/iwslt14
+    TEACHER_LENGTH=(--max-epoch "$FULL_EPOCHS") STUDENT_LENGTH=(--max-epoch "$FULL_EPOCHS")
+    SECONDS_TEACHER=3600 SECONDS_STUDENT=5400 SECONDS_SCORES=120 SECONDS_MEASURED=120 # guessed, for one GPU
+    TITLE="Label smoothing and distillation on IWSLT14: alpha x T" NOTE=""
+  else
+    teacher=$MINI_TEACHER_UPDATES student=$MINI_STUDENT_UPDATES CORPUS=data/nmt/libreoffice
+    TITLE="Label smoothing and distillation on the LibreOffice Help: alpha x T"
+    NOTE="Miniature: small models, trained for minutes on CPU cores."
+    if [ $QUICK = yes ]; then
+      teacher=60 student=40 BEAM=1 MAX_LEN=60 SENTENCES=500
+      NOTE="Quick run: every model saw far too few updates, so the numbers say nothing."
+    fi
+    MODEL=("${MINI_MODEL[@]}") RECIPE=("${MINI_RECIPE[@]}")
+    read -ra TEACHER_LENGTH <<<"$(mini_length "$teacher")"
+    read -ra STUDENT_LENGTH <<<"$(mini_length "$student")"
+    SECONDS_TEACHER=$((10 + teacher / 9)) SECONDS_STUDENT=$((10 + student / 6)) SECONDS_SCORES=45 SECONDS_MEASURED=20
+  fi
+}
+
+study_nmt() {
+  local pair alphas temperatures seeds low highs corpus base
+  choose_nmt
+  open_study "$SCALE" "$QUICK" "$CORPUS" "${MODEL[@]}" "${RECIPE[@]}" "${TEACHER_LENGTH[@]}" "${STUDENT_LENGTH[@]}" \
+    "$KD_WEIGHT" "$STUDENT_SMOOTHING" "$BEAM" "$MAX_LEN" "$SENTENCES"
+  write_study_file "$TITLE" "$NOTE"
+  alphas=$(commas "$ALPHAS") temperatures=$(commas "$TEMPERATURES") seeds=$(commas "$SEEDS")
+  low=$(first_of "$TEMPERATURES") highs=$(commas "$(others_of "$TEMPERATURES")")
+  # What a translation study measures of clusters needs classes, and the sets of the one are those of all.
+  local step
+  for pair in $PAIRS; do
+    base=$RUNS/$pair
+    expect_nmt
+  done
+  for pair in $PAIRS; do
+    corpus=$CORPUS.$pair base=$RUNS/$pair
+    if [ ! -f "$corpus/card.json" ]; then
+      [ "$SCALE" = mini ] || fail "$corpus is no corpus; build it with python -m nmt_plugin.corpora iwslt14"
+      sweep "corpus $pair" bash -c 'source scripts/lib/nmt.sh; help_corpus "$@"' _ "$pair" "$corpus"
+    fi
+    models_of_pair
+    for step in sets diffusion clusters; do "${step}_of_pair"; done
+  done
+}
+
+models_of_pair() {
+  local TRAIN
+  train_command "$pair" "$corpus" "$base/teacher-$AT-seed\${point.seed}" "\${point.seed}" "${MODEL[@]}" "${RECIPE[@]}" \
+    "${TEACHER_LENGTH[@]}" --criterion smoothed_cross_entropy --label-smoothing "\${point.alpha}"
+  jobs_of "teachers $pair" "teacher-$AT-seed\${point.seed}/trained" "${TRAIN[@]}" -- "+point.alpha=$alphas"
+  train_command "$pair" "$corpus" "$base/student-$AT_T-seed\${point.seed}" "\${point.seed}" "${MODEL[@]}" "${RECIPE[@]}" \
+    "${STUDENT_LENGTH[@]}" --criterion word_kd --label-smoothing "$STUDENT_SMOOTHING" --kd-weight "$KD_WEIGHT" \
+    --temperature "\${point.temperature}" --teacher "$base/teacher-$AT-seed\${point.seed}/checkpoint_last.pt"
+  jobs_of "students $pair" "student-$AT_T-seed\${point.seed}/trained" "${TRAIN[@]}" -- \
+    "+point.alpha=$alphas" "+point.temperature=$temperatures"
+  scores_of_pair teachers "teacher-$AT-seed\${point.seed}" "+point.alpha=$alphas"
+  scores_of_pair students "student-$AT_T-seed\${point.seed}" "+point.alpha=$alphas" "+point.temperature=$temperatures"
+}
+
+scores_of_pair() { # NAME RUN OVERRIDE...
+  local name=$1 run=$2
+  shift 2
+  jobs_of "scores of $name $pair" "$run/result.json" python -m nmt_plugin.evaluate --model "$base/$run" \
+    --corpus "$corpus" --name "$pair $run" --beam "$BEAM" --max-len "$MAX_LEN" -- "$@"
+}
+
+# S1 and S2 of the most frequent words, by the centroids of the smoothed teacher of the first seed: the same for all.
+sets_of_pair() {
+  local of sets=$base/sets
+  of=a${ALPHAS##* }
+  if [ -e "$base/sets.json" ] || [ -z "$highs" ]; then return; fi
+  sweep "class sets $pair" python -m nmt_plugin.diffusion --corpus "$corpus" --output "$sets" --max-sentences "$SENTENCES" \
+    --low "$base/student-$of-T$low-seed$(first_of "$SEEDS")/checkpoint_last.pt" \
+    --high "$base/student-$of-T${TEMPERATURES##* }-seed$(first_of "$SEEDS")/checkpoint_last.pt" \
+    --teacher "$base/teacher-$of-seed$(first_of "$SEEDS")/checkpoint_last.pt"
+  if [ -e "$sets/result.json" ]; then mv "$sets/result.json" "$base/sets.json"; fi # not a measurement of its own
+}
+
+diffusion_of_pair() {
+  local at=diffusion-$AT-T$low-T\${point.temperature}-seed\${point.seed}
+  if [ -z "$highs" ]; then return; fi
+  jobs_of "diffusion $pair" "$at/result.json" python -m nmt_plugin.diffusion --corpus "$corpus" --sets "$base/sets.json" \
+    --low "$base/student-$AT-T$low-seed\${point.seed}/checkpoint_last.pt" \
+    --high "$base/student-$AT_T-seed\${point.seed}/checkpoint_last.pt" --max-sentences "$SENTENCES" \
+    --output "$base/$at" --name "$pair $at" -- "+point.alpha=$alphas" "+point.temperature=$highs"
+}
+
+clusters_of_pair() {
+  if [ -z "$highs" ]; then return; fi
+  measure_clusters teachers "teacher-$AT-seed\${point.seed}" "+point.alpha=$alphas"
+  measure_clusters students "student-$AT_T-seed\${point.seed}" "+point.alpha=$alphas" "+point.temperature=$temperatures"
+}
+
+measure_clusters() { # NAME RUN OVERRIDE...
+  local name=$1 run=$2
+  shift 2
+  jobs_of "clusters of $name $pair" "clusters-$run/result.json" python -m nmt_plugin.clusters --corpus "$corpus" \
+    --sets "$base/sets.json" --model "$base/$run/checkpoint_last.pt" --max-sentences "$SENTENCES" \
+    --output "$base/clusters-$run" --name "$pair clusters-$run" -- "$@"
+}
+
+jobs_of() { # NAME DONE WORD... -- OVERRIDE...: a sweep over seeds and OVERRIDE of one command, which makes DONE
+  local name=$1 done=$2 command=""
+  shift 2
+  while [ "$1" != -- ]; do
+    case $1 in *'${point.'*) command="$command $1" ;; *) command="$command $(printf '%q' "$1")" ;; esac
+    shift
+  done
+  shift
+  sweep "$name" python -m nmt_plugin.job -m "${LAUNCH[@]}" "$@" "+point.seed=$seeds" "done=$base/$done" \
+    "log=$RUNS/log/$pair/${done%/*}-${done##*/}.log" "command=\"${command# }\""
+}
+
+expect_nmt() {
+  local alpha seed t
+  for seed in $SEEDS; do
+    for alpha in $ALPHAS; do
+      expect_model "teacher-a$alpha-seed$seed" $SECONDS_TEACHER
+      for t in $TEMPERATURES; do expect_model "student-a$alpha-T$t-seed$seed" $SECONDS_STUDENT; done
+      for t in $(others_of "$TEMPERATURES"); do
+        expect $SECONDS_MEASURED "$base/diffusion-a$alpha-T$low-T$t-seed$seed/result.json"
+      done
+    done
+  done
+}
+
+expect_model() { # RUN SECONDS
+  expect "$2" "$base/$1/trained"
+  expect $SECONDS_SCORES "$base/$1/result.json"
+  if [ -n "$highs" ]; then expect $SECONDS_MEASURED "$base/clusters-$1/result.json"; fi
+}

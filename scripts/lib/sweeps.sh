@@ -1,0 +1,111 @@
+# Sourced by scripts/study.sh: a study is a row of Hydra sweeps, and a list of the records that they are to leave.
+#
+#   open_study SETTING...            make $RUNS ours: one run at a time, of one set of settings
+#   expect SECONDS RECORD            a record (or another file) that a sweep makes, and how long it takes where it was measured
+#   sweep NAME COMMAND...            run one sweep with its log, and show how far the study is
+#   missing                          list what is expected and not there; 1 where something is
+#
+# The caller sets LABEL, RUNS (letters, digits and _ . / + - only), WORKERS, LAUNCHER and FRESH (yes forgets what is in $RUNS).
+
+fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+
+# Hydra reads paths as part of its own grammar, and the lists below are separated by blanks.
+check_path() { # OPTION PATH
+  case $2 in
+    *[!A-Za-z0-9_./+-]*) fail "$1 $2: choose a path of letters, digits and _ . / + - only" ;;
+  esac
+}
+
+open_study() { # SETTING...
+  local settings
+  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A "$RUNS")" ]; then
+    fail "$RUNS holds something that is not this study's; choose another --output"
+  fi
+  mkdir -p "$RUNS" 2>/dev/null || fail "cannot make the folder $RUNS; choose another --output"
+  exec 9>"$RUNS/.lock" # sweeps keep it open, so it also holds until the last process of a killed run has stopped
+  flock -n 9 || fail "another run of this study is at work in $RUNS; wait for it to end"
+  settings=$(printf '%s\n' "$LABEL" "$@")
+  if [ "$FRESH" = yes ]; then rm -rf "${RUNS:?}"/*; fi
+  if [ -e "$RUNS/settings" ] && [ "$(cat "$RUNS/settings")" != "$settings" ]; then
+    fail "$RUNS holds results of other settings; choose another --output, or --fresh replaces them"
+  fi
+  printf '%s\n' "$settings" >"$RUNS/settings"
+  mkdir -p "$RUNS/log"
+  : >"$RUNS/expected"
+}
+
+expect() { # SECONDS RECORD
+  printf '%s\t%s\n' "$1" "$2" >>"$RUNS/expected"
+}
+
+# Of the records expected: how many are there, and the seconds that the others were measured to take.
+count_records() { # sets there, all, left
+  local seconds record
+  there=0 all=0 left=0
+  while IFS=$'\t' read -r seconds record; do
+    all=$((all + 1))
+    if [ -e "$record" ]; then there=$((there + 1)); else left=$((left + seconds)); fi
+  done <"$RUNS/expected"
+}
+
+# How far, and how long still: by the seconds measured elsewhere, corrected by how fast this machine has been so far.
+view() { # NAME
+  local there all left minutes
+  count_records
+  minutes=$(awk -v left="$left" -v at_start="$LEFT_AT_START" -v took="$SECONDS" -v workers="$WORKERS" 'BEGIN {
+    speed = (at_start - left + 60 * workers) / (took + 60) / workers # 1: as fast as measured; the minute steadies the start
+    printf "%d", left / workers / speed / 60 + 1 }')
+  if [ "$left" = 0 ]; then minutes=0; fi
+  printf '[%s %4ss] %s: %s of %s records, about %s min left\n' "$LABEL" "$SECONDS" "$1" "$there" "$all" "$minutes"
+}
+
+# A run that is killed outright can stop nothing itself: its sweep would go on unseen through all that is left.
+end_with_the_run() { # GROUP
+  while kill -0 $$ 2>/dev/null; do sleep 1; done # $$ is the run's own process, here too
+  kill -9 -- "-$1"
+}
+
+stop_sweep() {
+  trap - INT TERM EXIT
+  local tries=0
+  kill -- "-$SWEEP" 2>/dev/null || true
+  while kill -0 -- "-$SWEEP" 2>/dev/null; do # until its last process is gone, so that the next call finds nothing running
+    tries=$((tries + 1))
+    if [ $tries = 100 ]; then kill -9 -- "-$SWEEP" 2>/dev/null || true; fi
+    sleep 0.1
+  done
+}
+
+sweep() { # NAME COMMAND...: what fails is listed at the end of the study, which goes on with what it does not need
+  local name=$1 log=$RUNS/log/${1// /-}.log watch tick=0
+  local there all left
+  shift
+  count_records
+  LEFT_AT_START=${LEFT_AT_START:-$left}
+  set -m # a process group of its own, so that stopping the study stops what it started
+  (end_with_the_run "$BASHPID" >/dev/null 2>&1 9>&- & exec "$@") >>"$log" 2>&1 &
+  SWEEP=$!
+  set +m
+  trap 'stop_sweep; echo "stopped; what is finished is kept, and the next call goes on from there" >&2; exit 130' INT TERM
+  trap stop_sweep EXIT
+  while kill -0 "$SWEEP" 2>/dev/null; do
+    if [ $((tick % 30)) = 0 ]; then view "$name"; fi
+    tick=$((tick + 1))
+    sleep 1
+  done
+  wait "$SWEEP" || FAILED+=("$log")
+  stop_sweep
+}
+
+missing() {
+  local seconds record list=""
+  while IFS=$'\t' read -r seconds record; do
+    if [ ! -e "$record" ]; then list="$list  $record"$'\n'; fi
+  done <"$RUNS/expected"
+  if [ -z "$list" ]; then return 0; fi
+  printf 'error: not there:\n%s' "$list" >&2
+  local log
+  for log in "${FAILED[@]}"; do printf 'the end of %s:\n%s\n' "$log" "$(tail -n 5 "$log" | cut -c1-500)" >&2; done
+  return 1
+}
+FAILED=() LEFT_AT_START=""

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# The study: does smoothing the teacher hurt the student, and at which T? Every cell of alpha x T with several seeds,
+# measured and tested, and a report with a verdict on each claim of Chandrasegaran et al. 2022.
+#
+#   bash scripts/study.sh vision                                  Fashion-MNIST: about 50 minutes on 2 CPU cores
+#   bash scripts/study.sh nmt                                     LibreOffice Help, En-De and En-Ru: under 2 hours
+#   bash scripts/study.sh vision --scale full --launcher submitit_slurm --workers 16 -- data.data_dir=/data/imagenet
+set -euo pipefail
+CALLED_FROM=$PWD
+cd "$(dirname "$0")/.."
+source scripts/lib/sweeps.sh
+source scripts/lib/nmt.sh
+source scripts/lib/study_vision.sh
+source scripts/lib/study_nmt.sh
+
+# ---- every choice ----------------------------------------------------------------------------------------------------
+ALPHAS="0 0.1"                        # label smoothing of the teachers
+TEMPERATURES="1 2 3 64"               # of distillation; the first is the one that the others are compared with
+SEEDS=""                              # each trains its own teachers and students; vision "1 2 3 4 5", nmt "1 2 3"
+SCALE=mini
+LAUNCHER=joblib                       # Hydra's: basic (in turn), joblib (processes of this machine), submitit_slurm
+WORKERS=2                             # jobs at a time
+PAIRS="en-de en-ru"                   # of nmt
+OUTPUT="" PUBLISH="" FRESH=no QUICK=no EXTRA=()
+
+usage() {
+  cat <<END
+usage: bash scripts/study.sh vision|nmt [option ...] [-- KEY=VALUE ...]
+
+Teachers by label smoothing, students of each at every temperature, their scores, clusters and diffusion indices, and
+the report. What is finished is never run again: call it again to go on after an interruption or a failure, or to add
+seeds and temperatures.
+
+  --scale mini|full       mini (default): Fashion-MNIST, or 2 + 2 layers on the LibreOffice Help, on CPU cores;
+                          full: ImageNet, or transformer_iwslt_de_en on IWSLT14 in data/nmt/iwslt14.PAIR
+  --alphas "A ..."        label smoothing of the teachers, default: $ALPHAS
+  --temperatures "T ..."  default: $TEMPERATURES; the first is what the others are compared with
+  --seeds "S ..."         default: 1 2 3 4 5 (vision), 1 2 3 (nmt)
+  --pairs "P ..."         of nmt, default: $PAIRS
+  --launcher NAME         Hydra's launcher: basic (one job after another), joblib (default), submitit_slurm
+  --workers N             jobs at a time, one CPU core (or GPU) each, default: $WORKERS
+  --output DIR            default: runs/study-vision or -nmt, with -full or -quick
+  --publish DIR           also copy records and report to DIR (a few MB), e.g. results/vision-fashion-mnist
+  --quick                 minutes: hardly trained models, one seed; its numbers say nothing
+  --fresh                 forget what is in the output folder
+  -- KEY=VALUE ...        further overrides of every vision.train, such as data.data_dir=DIR
+END
+}
+
+# ---- options ---------------------------------------------------------------------------------------------------------
+read_options() {
+  case ${1-} in
+    vision | nmt) STUDY=$1; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) fail "say which study: bash scripts/study.sh vision, or nmt; see --help" ;;
+  esac
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) usage; exit 0 ;;
+      --fresh) FRESH=yes; shift; continue ;;
+      --quick) QUICK=yes; shift; continue ;;
+      --) shift; EXTRA=("$@"); break ;;
+      --scale | --alphas | --temperatures | --seeds | --pairs | --launcher | --workers | --output | --publish)
+        [ $# -ge 2 ] && [ -n "$2" ] && [ "${2#--}" = "$2" ] || fail "$1 needs a value; see --help"
+        ;;
+      *) fail "unknown option $1; see --help" ;;
+    esac
+    case $1 in
+      --scale) SCALE=$2 ;;
+      --alphas) ALPHAS=$2 ;;
+      --temperatures) TEMPERATURES=$2 ;;
+      --seeds) SEEDS=$2 ;;
+      --pairs) PAIRS=$2 ;;
+      --launcher) LAUNCHER=$2 ;;
+      --workers) WORKERS=$2 ;;
+      --output) OUTPUT=$2 ;;
+      --publish) PUBLISH=$2 ;;
+    esac
+    shift 2
+  done
+  check_options
+}
+
+check_options() {
+  local pair
+  case $SCALE in mini | full) ;; *) fail "--scale $SCALE: choose mini or full" ;; esac
+  case $LAUNCHER in basic | joblib | submitit_slurm) ;; *) fail "--launcher $LAUNCHER: choose basic, joblib or submitit_slurm" ;; esac
+  for pair in $PAIRS; do
+    case $pair in en-de | en-ru) ;; *) fail "--pairs $PAIRS: choose of en-de and en-ru" ;; esac
+  done
+  if [ $QUICK = yes ]; then SEEDS=${SEEDS:-1}; fi
+  case $STUDY in vision) SEEDS=${SEEDS:-1 2 3 4 5} ;; nmt) SEEDS=${SEEDS:-1 2 3} ;; esac
+  [ $STUDY = vision ] || [ ${#EXTRA[@]} = 0 ] || fail "KEY=VALUE after -- is for vision; nmt takes its settings from scripts/lib/nmt.sh"
+  check_numbers --alphas "$ALPHAS" '0([.][0-9]+)?' '"0 0.1"'
+  check_numbers --temperatures "$TEMPERATURES" '([0-9]*[1-9][0-9]*([.][0-9]+)?|[0-9]*[.][0-9]*[1-9][0-9]*)' '"1 2 3 64"'
+  check_numbers --seeds "$SEEDS" '[0-9]+' '"1 2 3"'
+  check_numbers --workers "$WORKERS" '[1-9][0-9]*' 2
+  LABEL=study-$STUDY
+  RUNS=runs/$LABEL
+  if [ "$SCALE" = full ]; then RUNS=$RUNS-full; fi
+  if [ $QUICK = yes ]; then RUNS=$RUNS-quick; fi
+  if [ -n "$OUTPUT" ]; then RUNS=$(cd "$CALLED_FROM" && realpath -m --relative-base="$OLDPWD_OF_REPOSITORY" -- "$OUTPUT"); fi
+  check_path --output "$RUNS"
+  if [ -n "$PUBLISH" ]; then PUBLISH=$(cd "$CALLED_FROM" && realpath -m -- "$PUBLISH"); fi
+}
+
+check_numbers() { # OPTION LIST PATTERN EXAMPLE
+  local number twice
+  for number in $2; do
+    [[ $number =~ ^$3$ ]] || fail "$1 $2: $number is not right; e.g. $1 $4"
+  done
+  [ -n "${2// /}" ] || fail "$1 names no number; e.g. $1 $4"
+  twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
+  [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
+}
+
+# ---- what both studies use ---------------------------------------------------------------------------------------------
+commas() { local IFS=' '; set -- $1; IFS=,; echo "$*"; } # "1 2 3": 1,2,3
+
+first_of() { echo "${1%% *}"; }
+
+others_of() { case $1 in *' '*) echo "${1#* }" ;; esac; } # without the first; none of one
+
+launch_words() { # sets LAUNCH: how Hydra starts the jobs of a sweep
+  case $LAUNCHER in
+    basic) LAUNCH=() ;;
+    joblib) LAUNCH=(hydra/launcher=joblib "hydra.launcher.n_jobs=$WORKERS") ;;
+    submitit_slurm) LAUNCH=(hydra/launcher=submitit_slurm "hydra.launcher.array_parallelism=$WORKERS"
+      "hydra.sweep.dir=$RUNS/log/submitit") ;;
+  esac
+}
+
+settings_of_cpu() { # one core for each job
+  export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
+}
+
+json_list() { echo "[$(printf '%s\n' $1 | paste -sd, -)]"; }
+
+write_study_file() { # TITLE NOTE: what the report is of, and what it should find
+  cat >"$RUNS/study.json.part" <<END
+{"title": "$1", "note": "$2",
+ "design": {"alphas": $(json_list "$ALPHAS"), "temperatures": $(json_list "$TEMPERATURES"), "seeds": $(json_list "$SEEDS")}}
+END
+  mv "$RUNS/study.json.part" "$RUNS/study.json"
+}
+
+publish() { # records and report, without weights; beside, then in its place
+  rm -rf "$PUBLISH.part"
+  mkdir -p "$PUBLISH.part"
+  (cd "$RUNS" && find . \( -name result.json -o -name outcomes.npz \) -print0 | tar --null -T - -cf - study.json) |
+    tar -xf - -C "$PUBLISH.part"
+  python -m shared.report "$PUBLISH.part" >/dev/null
+  rm -rf "$PUBLISH"
+  mv "$PUBLISH.part" "$PUBLISH"
+  echo "published in $PUBLISH"
+}
+
+OLDPWD_OF_REPOSITORY=$PWD
+read_options "$@"
+bash scripts/setup.sh
+export PATH="$PWD/.venv/bin:$PATH"
+settings_of_cpu
+launch_words
+"study_$STUDY"
+STATUS=0
+missing || STATUS=2
+if find "$RUNS" -name result.json | grep -q .; then python -m shared.report "$RUNS"; fi
+if [ -n "$PUBLISH" ]; then publish; fi
+if [ $STATUS != 0 ]; then fail "some records are missing (above); call it again to run what is missing"; fi

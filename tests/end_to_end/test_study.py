@@ -1,0 +1,156 @@
+"""scripts/study.sh with --quick to its end, killed and called again, and what it refuses."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from shared.results import Result, read_results
+from tests.end_to_end.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+
+Command = Callable[..., "CompletedProcess[str]"]
+VISION = ["bash", "scripts/study.sh", "vision", "--quick", "--temperatures", "1 2"]
+
+
+def by_name(folder: Path) -> dict[str, Result]:
+    return {result.name: result for result in read_results(folder)}
+
+
+def measured(result: Result) -> Any:
+    """What a record measured; its provenance says when and how long."""
+    return result.metrics, result.eta, result.panels, [model.sha256 for model in result.models]
+
+
+@pytest.fixture(scope="module")
+def whole(run: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "CompletedProcess[str]"]:
+    folder = tmp_path_factory.mktemp("study") / "whole"
+    made = run(*VISION, "--seeds", "1 2", "--output", folder, "--publish", folder.parent / "published")
+    assert made.returncode == 0, made.stdout[-1000:] + made.stderr[-3000:]
+    return folder, made
+
+
+def test_the_vision_study_ends_in_verdicts(whole: tuple[Path, "CompletedProcess[str]"]) -> None:
+    folder, made = whole
+    results = by_name(folder)
+    kinds = [result.kind for result in results.values()]
+    # 2 alphas and 2 seeds: teachers and two students each; the clusters of each; eta of one step; one projection
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "model": 12,
+        "clusters": 12,
+        "diffusion": 4,
+        "projection": 1,
+    }
+    assert "29 of 29 records, about 0 min left" in made.stdout
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    for claim in ("C1", "C2", "C3", "C4", "C5"):
+        assert claim in report
+    assert "Quick run" in report
+
+
+def test_what_is_published_makes_the_same_report_without_weights(whole: tuple[Path, "CompletedProcess[str]"]) -> None:
+    folder, _ = whole
+    published = folder.parent / "published"
+    assert (published / "report.md").read_bytes() == (folder / "report.md").read_bytes()
+    files = {path.name for path in published.rglob("*") if path.is_file()}
+    figures = {path.name for path in (published / "report_figures").iterdir()}
+    assert files - figures == {"result.json", "outcomes.npz", "study.json", "report.html", "report.md"}
+    assert sum(path.stat().st_size for path in published.rglob("*")) < 3_000_000
+
+
+def test_a_finished_study_does_nothing_again(run: Command, whole: tuple[Path, "CompletedProcess[str]"]) -> None:
+    folder, _ = whole
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
+    again = run(*VISION, "--seeds", "1 2", "--output", folder)
+    assert again.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")} == before
+
+
+def test_a_killed_study_goes_on_to_the_same_records(run: Command, whole: tuple[Path, "CompletedProcess[str]"]) -> None:
+    """By SIGKILL, in the middle of the students; of seed 2 alone, which the whole study has too."""
+    undisturbed, _ = whole
+    folder = undisturbed.parent / "killed"
+    command = [*VISION, "--seeds", "2", "--output", str(folder)]
+    study = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: any(folder.glob("student-*/config.yaml")))
+    study.send_signal(signal.SIGKILL)
+    study.wait()
+    wait_for(lambda: not working_in(folder))  # else the next call is refused: another run is at work
+    again = run(*command)
+    assert again.returncode == 0, again.stdout[-1000:] + again.stderr[-3000:]
+    mine, theirs = by_name(folder), by_name(undisturbed)
+    assert {name for name in theirs if "seed2" in name} <= mine.keys()
+    for name, result in mine.items():
+        if "seed2" in name and result.kind != "projection":  # the whole study projects its first seed
+            assert measured(result) == measured(theirs[name]), name
+    assert not list(folder.rglob("*.part"))
+
+
+def test_what_failed_is_listed_and_other_settings_are_refused(run: Command, tmp_path: Path) -> None:
+    command = [*VISION, "--seeds", "1", "--alphas", "0.1", "--output", str(tmp_path / "study")]
+    failed = run(*command, "--", "recipe.lr=1e6")  # diverges
+    assert failed.returncode == 2
+    for lost in ("teacher-a0.1-seed1", "student-a0.1-T2-seed1", "clusters-teacher-a0.1-seed1"):
+        assert f"{tmp_path}/study/{lost}/result.json" in failed.stderr
+    assert "the model has diverged" in failed.stderr
+    assert failed.stderr.endswith("error: some records are missing (above); call it again to run what is missing\n")
+    other = run(*command)
+    assert other.returncode == 2
+    assert "holds results of other settings; choose another --output, or --fresh replaces them" in other.stderr
+
+
+def test_the_nmt_study_ends_in_verdicts(run: Command, tmp_path: Path) -> None:
+    words = ["--quick", "--pairs", "en-de", "--temperatures", "1 2"]
+    made = run("bash", "scripts/study.sh", "nmt", *words, "--output", tmp_path / "study")
+    assert made.returncode == 0, made.stdout[-1000:] + made.stderr[-3000:]
+    results = by_name(tmp_path / "study")
+    kinds = [result.kind for result in results.values()]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"model": 6, "clusters": 6, "diffusion": 2}
+    sets = [{(eta.target, eta.set_name, tuple(eta.members)) for eta in r.eta} for r in results.values() if r.eta]
+    assert sets[0] == sets[1]
+    design = json.loads((tmp_path / "study" / "study.json").read_text())["design"]
+    assert design == {"alphas": [0, 0.1], "temperatures": [1, 2], "seeds": [1]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "say which study: bash scripts/study.sh vision, or nmt; see --help"),
+        (["visoin"], "say which study: bash scripts/study.sh vision, or nmt; see --help"),
+        (["vision", "--scale", "big"], "--scale big: choose mini or full"),
+        (["vision", "--launcher", "slurm"], "--launcher slurm: choose basic, joblib or submitit_slurm"),
+        (["nmt", "--seeds", "1 1"], "--seeds 1 1: 1 stands there twice; name each once"),
+        (["nmt", "--pairs", "en-fr"], "--pairs en-fr: choose of en-de and en-ru"),
+        (
+            ["nmt", "--", "recipe.lr=1"],
+            "KEY=VALUE after -- is for vision; nmt takes its settings from scripts/lib/nmt.sh",
+        ),
+        (["vision", "--output"], "--output needs a value; see --help"),
+    ],
+)
+def test_mistakes_are_named_before_anything_runs(run: Command, options: list[str], message: str) -> None:
+    made = run("bash", "scripts/study.sh", *options)
+    assert (made.returncode, made.stderr.strip()) == (2, f"error: {message}")
+
+
+def working_in(folder: Path) -> bool:
+    """Whether a process has the study's lock open."""
+    try:
+        subprocess.run(["flock", "-n", folder / ".lock", "true"], check=True)
+    except subprocess.CalledProcessError:
+        return True
+    return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

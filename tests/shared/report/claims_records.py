@@ -1,0 +1,127 @@
+"""Records of a whole study of C1 to C5, made from functions of alpha, T and seed."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from shared.outcomes import write_outcomes
+from shared.report.claims import ClaimSet, Verdict, claim_sets
+from shared.results import Eta, Metric, Model, Null, Result, write_result
+
+Effect = Callable[[float, float | None, int], float]  # of alpha, T (None: the teacher), seed
+
+TARGETS = ("pullover", "coat")
+MEMBERS = {"S1": ["shirt", "dress"], "S2": ["trouser", "bag", "ankle boot"]}
+_WOBBLE = (0.3, -0.2, 0.1, -0.4, 0.2, -0.1, 0.35)
+
+
+def wobble(seed: int) -> float:
+    """What a seed does to everything alike."""
+    return _WOBBLE[seed % len(_WOBBLE)]
+
+
+def noise(alpha: float, t: float | None, seed: int) -> float:
+    """Of its own for each cell and seed, within 1 of 0."""
+    return float(np.random.default_rng([round(100 * alpha), round(t or 0), seed]).uniform(-1, 1))
+
+
+def model_records(
+    sample: ModuleType, score: Effect, temperatures: Sequence[float], seeds: Sequence[int], alphas: Sequence[float]
+) -> list[Result]:
+    records = []
+    for alpha in alphas:
+        for seed in seeds:
+            of = sample.teacher(alpha, seed)
+            own = {"last/test/top1": Metric(score(alpha, None, seed), "%", 1000)}
+            records.append(sample.model_record(f"teacher-{alpha:g}-{seed}", of, own))
+            for t in temperatures:
+                metrics = {"last/test/top1": Metric(score(alpha, t, seed), "%", 1000)}
+                name = f"student-{alpha:g}-{t:g}-{seed}"
+                records.append(sample.model_record(name, sample.student(of, t), metrics, of))
+    return records
+
+
+def clusters_record(sample: ModuleType, name: str, model: Model, of: Model | None, values: dict[str, float]) -> Result:
+    made = {key: Metric(value, "ratio", 5000) for key, value in values.items()}
+    notes = ["pullover (explicit): S1 shirt, dress; S2 trouser, bag, ankle boot"]
+    data, where = sample.FASHION, sample.provenance(name)
+    return Result("clusters", "image-classification", name, data, [model], where, of, metrics=made, notes=notes)
+
+
+def cluster_records(
+    sample: ModuleType, measures: dict[str, Effect], rows: Sequence[float | None], seeds: Sequence[int]
+) -> list[Result]:
+    """Validation is 10 % above train."""
+    records = []
+    for alpha in (0.0, 0.1):
+        for seed in seeds:
+            of = sample.teacher(alpha, seed)
+            for t in rows:
+                values = {
+                    f"{split}/{name}": factor * effect(alpha, t, seed)
+                    for name, effect in measures.items()
+                    for split, factor in (("train", 1.0), ("val", 1.1))
+                }
+                name = f"clusters-{alpha:g}-{'teacher' if t is None else f'{t:g}'}-{seed}"
+                student = None if t is None else sample.student(of, t)
+                records.append(clusters_record(sample, name, student or of, of if student else None, values))
+    return records
+
+
+def eta_records(
+    sample: ModuleType,
+    eta: Callable[[float, str, int, str], float],
+    seeds: Sequence[int],
+    *,
+    alphas: Sequence[float] = (0.0, 0.1),
+    steps: Sequence[tuple[float, float]] = ((1.0, 3.0),),
+    null: Null | None = None,
+) -> list[Result]:
+    """`eta` gives the ratio of (alpha, set, seed, target)."""
+    records = []
+    for alpha in alphas:
+        for seed in seeds:
+            of = sample.teacher(alpha, seed)
+            rows = [
+                Eta(split, target, s, MEMBERS[s], eta(alpha, s, seed, target), "mean_pairwise", "explicit", null)
+                for split in ("train", "val")
+                for target in TARGETS
+                for s in ("S1", "S2")
+            ]
+            for low, high in steps:
+                name = f"eta-{alpha:g}-{low:g}-{high:g}-{seed}"
+                base = sample.diffusion_record(name, of, {})
+                pair = [sample.student(of, low), sample.student(of, high)]
+                records.append(dataclasses.replace(base, models=pair, eta=rows))
+    return records
+
+
+def with_outcomes(folder: Path, records: Sequence[Result], items: int) -> list[Result]:
+    """Write each record with outcomes of its items; its top-1 becomes what they give. Records of no top-1 as are."""
+    written = []
+    for index, record in enumerate(records):
+        where, key = folder / f"{index:03}", "last/test/top1"
+        if key in record.metrics:
+            hard = np.random.default_rng(0).permutation(items)
+            right = (hard < round(items * record.metrics[key].value / 100)).astype(np.int64)
+            flips = np.random.default_rng(index).random(items) < 0.05
+            right = np.where(flips, 1 - right, right)
+            record = dataclasses.replace(record, metrics={key: Metric(100.0 * right.mean(), "%", items)})
+            where.mkdir(parents=True)
+            write_outcomes(where, {key: right[:, None]})
+        write_result(where, record)
+        written.append(record)
+    return written
+
+
+def judged(records: Sequence[Result]) -> ClaimSet:
+    """The one set of verdicts, of records without files."""
+    [found] = claim_sets({Path(record.name) / "result.json": record for record in records}, records)
+    return found
+
+
+def verdict(records: Sequence[Result], claim: str) -> Verdict:
+    return next(v for v in judged(records).verdicts if v.claim == claim)
