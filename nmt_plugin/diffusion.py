@@ -6,22 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt_plugin.arguments import positive
 from nmt_plugin.corpora.corpus import read_corpus
+from nmt_plugin.decoder_states.choice import add_flags, choose_sets, sets_asked_for, settings_of, texts_and_classes
 from nmt_plugin.decoder_states.eta import indices, similar_tokens
-from nmt_plugin.decoder_states.reader import StateReader, choose_texts
-from nmt_plugin.decoder_states.sentences import Sentences
-from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, quiet_libraries
-from nmt_plugin.decoder_states.token_classes import TokenClasses
-from nmt_plugin.decoder_states.token_sets import NamedSets, named_sets, sample_s2, sets_of_file
-from shared.diffusion import NORMALIZATIONS, ClassSets, nearest_centroid_sets
+from nmt_plugin.decoder_states.reader import StateReader
+from nmt_plugin.decoder_states.study import check_output, data_record, device_name, quiet_libraries
+from shared.diffusion import NORMALIZATIONS, ClassSets
 from shared.diffusion.pairs import Student, check_pair
 from shared.diffusion.table import table_in_percent
 from shared.errors import UserError, exit_on_user_error
 from shared.naming import unique_name
 from shared.results import Result, RunClock, write_result
 
-S1_SIZE = 5
 EXAMPLES = """examples:
   python -m nmt_plugin.diffusion --low T1/checkpoint_last.pt --high T3/checkpoint_last.pt \\
       --teacher teacher/checkpoint_last.pt --corpus data/nmt/libreoffice.en-de --output runs/nmt/diffusion
@@ -45,16 +41,17 @@ def diffusion(args: argparse.Namespace) -> Result:
     not rise, other dictionaries than the corpus has, and tokens below the floor.
     """
     clock = RunClock()
-    named = _named_sets(args)
+    named = sets_asked_for(args)
+    if named is None and args.teacher is None:
+        raise UserError("S1 is the tokens nearest by the teacher's centroids: name --teacher, or sets by --sets")
     check_output(args.output, "diffusion")
     corpus = read_corpus(args.corpus)
     low, high = StateReader(args.low, corpus), StateReader(args.high, corpus)
     teacher = None if args.teacher is None else StateReader(args.teacher, corpus)
     _check_models(low, high, teacher)
-    texts = choose_texts(args.splits, [low, high, teacher or low], args.max_sentences, args.seed)
-    classes = TokenClasses(low.task.target_dictionary, {text.split: text.counts() for text in texts}, args.min_count)
+    texts, classes = texts_and_classes(args, [low, high, teacher or low])
     print(*texts, classes, sep="\n", flush=True)
-    sets = _class_sets(args, named, classes, teacher, texts[0])
+    sets = choose_sets(args, named, classes, teacher, texts[0])
     eta = [row for text in texts for row in indices(args.normalization, text, low, high, classes, sets)]
     result = Result(
         kind="diffusion",
@@ -70,19 +67,6 @@ def diffusion(args: argparse.Namespace) -> Result:
     path = write_result(args.output, result)
     print(*table_in_percent(eta), *similar_tokens(eta), f"wrote {path}", sep="\n", flush=True)
     return result
-
-
-def _named_sets(args: argparse.Namespace) -> dict[str, NamedSets] | None:
-    """The sets of `--sets`; None where the teacher chooses. Raises UserError for flags that do not go together."""
-    if args.targets is not None and len(set(args.targets)) != len(args.targets):
-        raise UserError(f"--targets names a token twice: {' '.join(args.targets)}")
-    if args.sets is None:
-        if args.teacher is None:
-            raise UserError("S1 is the tokens nearest by the teacher's centroids: name --teacher, or sets by --sets")
-        return None
-    if args.s1_size is not None:
-        raise UserError("--s1-size is for the nearest tokens of a teacher; --sets names S1 itself, so leave one out")
-    return named_sets(args.sets, args.targets, args.s2_size)
 
 
 def _check_models(low: StateReader, high: StateReader, teacher: StateReader | None) -> None:
@@ -101,35 +85,13 @@ def _further(reader: StateReader) -> dict[str, Any]:
     return {"ignore_prefix_size": reader.prefix} | ({"checkpoint (last or best)": kept} if kept else {})
 
 
-def _class_sets(
-    args: argparse.Namespace,
-    named: dict[str, NamedSets] | None,
-    classes: TokenClasses,
-    teacher: StateReader | None,
-    text: Sentences,
-) -> list[ClassSets]:
-    """S1 and S2 of every target; by the teacher's centroids on `text` where `named` is None."""
-    if named is not None:
-        chosen = [sets_of_file(target, sets, classes) for target, sets in named.items()]
-    else:
-        assert teacher is not None  # _named_sets asked for it
-        size, targets = args.s1_size or S1_SIZE, args.targets or classes.frequent_words()
-        places = [classes.place(target) for target in targets]
-        if size > len(classes.names) - 2:
-            raise UserError(f"--s1-size {size} leaves no class for S2: there are {len(classes.names)} in all")
-        centroids = teacher.centroids(text, classes.entries)
-        chosen = [nearest_centroid_sets(centroids, place, size) for place in places]
-    return chosen if args.s2_size is None else [sample_s2(one, args.s2_size, args.seed) for one in chosen]
-
-
 def _name(args: argparse.Namespace, corpus: str, low: StateReader, high: StateReader, sets: list[ClassSets]) -> str:
     teacher = low.teacher
     parts = [corpus, low.card.arch, "diffusion", f"a{(teacher.alpha if teacher else 0) or 0:g}"]
     parts += [f"T{reader.card.temperature:g}" for reader in (low, high)]
     parts += ["nearest" if args.sets is None else "explicit", args.normalization, f"seed{low.card.seed}"]
     told = [dataclasses.asdict(one) for one in sets]
-    measured = [args.normalization, args.splits, args.min_count, args.max_sentences, args.seed]
-    return unique_name(parts, [low.card, high.card], told, measured)
+    return unique_name(parts, [low.card, high.card], told, [args.normalization, *settings_of(args)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,44 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", required=True, type=Path, help="folder for result.json")
     parser.add_argument("--name", help="name of the record in reports (default: what it holds, and a short hash)")
     parser.add_argument(
-        "--targets",
-        nargs="+",
-        metavar="TOKEN",
-        help="target tokens (default: all of --sets, or the three most frequent pieces that start a word and have at "
-        "least 4 letters)",
-    )
-    parser.add_argument(
-        "--sets",
-        type=Path,
-        metavar="FILE",
-        help='JSON {"TARGET": {"s1": ["TOKEN", ...], "s2": [...]}}; without "s2", all other tokens; or the result.json '
-        "of an earlier measurement, whose sets are then measured again",
-    )
-    parser.add_argument("--s1-size", type=positive, help=f"number of nearest tokens in S1 (default: {S1_SIZE})")
-    parser.add_argument("--s2-size", type=positive, help="sample so many of the other tokens for S2 (default: all)")
-    parser.add_argument(
         "--normalization",
         default="mean_pairwise",
         choices=NORMALIZATIONS,
         help="what distances are divided by (default: mean_pairwise)",
     )
-    parser.add_argument(
-        "--min-count",
-        type=positive,
-        default=10,
-        help="leave out tokens with fewer occurrences in a measured split (default: 10)",
-    )
-    parser.add_argument(
-        "--splits",
-        nargs="+",
-        default=list(SPLITS),
-        choices=SPLITS,
-        help="what to measure; S1 is chosen on the first (default: train valid)",
-    )
-    parser.add_argument(
-        "--max-sentences", type=positive, help="measure a sample of so many sentences of a split (default: all)"
-    )
-    parser.add_argument("--seed", type=positive, default=1, help="seed of the samples (default: 1)")
+    add_flags(parser)
     return parser
 
 

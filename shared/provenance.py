@@ -32,14 +32,23 @@ class Provenance:
     deterministic: bool | None = None  # whether torch kept to algorithms that give the same bits again
 
 
+# The command of the job that runs now, where this process was started for jobs in general, by joblib or Slurm.
+_job: list[str] = []
+
+
+def set_job(command: Sequence[str]) -> None:
+    """Say which command would do what this process is about to do: that of one point of a sweep."""
+    _job[:] = command
+
+
 class RunClock:
     """Made when a run starts; gives its Provenance when it ends."""
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
         self._started = time.monotonic()
         # orig_argv keeps `-m package.module`; the interpreter's folder says nothing to another machine.
-        typed = [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]
-        self._command = typed if command is None else list(command)
+        typed = _job or [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]
+        self._command = list(typed if command is None else command)
 
     def provenance(self, device: str, *, extra_seconds: float = 0.0) -> Provenance:
         """`extra_seconds` adds time spent in an earlier process of the same run (training, before evaluation)."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from shared.errors import UserError, exit_on_user_error
+from shared.provenance import set_job
 from shared.results import FILE_NAME
 from vision.help import help_text, options
 from vision.sweep import Refused, check_processes, given_overrides, is_sweep, refused
@@ -61,6 +63,8 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
                 check_processes(getattr(values, "devices", 1))
                 if _is_kept(config):
                     return None
+                if is_sweep():
+                    set_job(["python", "-m", f"vision.{command}", *HydraConfig.get().overrides.task])
                 _set_threads(values.threads)
                 task(values)
             except UserError as error:

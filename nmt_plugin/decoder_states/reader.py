@@ -89,18 +89,26 @@ class StateReader:
         except ValueError as error:
             raise UserError(f"{self.path}: {error}") from None
 
+    @torch.inference_mode()
+    def logits(self, states: Tensor) -> Tensor:
+        """What the output layer makes of `states` [n, d]: [n, V]. Raises UserError as `output_rows` does."""
+        logits: Tensor = self._output_layer(states)
+        return logits
+
     def output_rows(self, classes: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Rows of the output layer for `classes`: weight [C, d], and bias [C] or None (fairseq's Transformers).
 
         Raises UserError where the model has no plain output layer.
         """
+        layer, rows = self._output_layer, list(classes)
+        return layer.weight[rows].cpu(), None if layer.bias is None else layer.bias[rows].cpu()
+
+    @property
+    def _output_layer(self) -> nn.Linear:
         layer = getattr(getattr(self.model, "decoder", None), "output_projection", None)
         if not isinstance(layer, nn.Linear):
-            raise UserError(
-                f"{self.path}: {self.card.arch} has no plain output layer, so there is nothing to project on"
-            )
-        rows = list(classes)
-        return layer.weight[rows].cpu(), None if layer.bias is None else layer.bias[rows].cpu()
+            raise UserError(f"{self.path}: {self.card.arch} has no plain output layer, one matrix over its states")
+        return layer
 
     def _features(self, net_input: dict[str, Tensor]) -> Tensor:
         names = ("src_tokens", "src_lengths", "prev_output_tokens")

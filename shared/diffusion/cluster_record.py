@@ -30,11 +30,11 @@ def cluster_metrics(
     return {name: Metric(finite(value, name), unit, count) for name, (value, unit, count) in named.items()}
 
 
-def set_notes(sets: Sequence[ClassSets], class_names: Sequence[str]) -> Iterator[str]:
-    """A line for each target: how its S1 and S2 were chosen, and the classes in them."""
+def set_notes(sets: Sequence[ClassSets], class_names: Sequence[str], *, comma: str = ", ") -> Iterator[str]:
+    """A line for each target: how its S1 and S2 were chosen, and the classes in them, with `comma` between."""
     for one in sets:
         rest = len(one.s1) + len(one.s2) + 1 == len(class_names)
-        similar, dissimilar = (", ".join(class_names[k] for k in members) for members in (one.s1, one.s2))
+        similar, dissimilar = (comma.join(class_names[k] for k in members) for members in (one.s1, one.s2))
         last = "every other class" if rest else dissimilar
         yield f"{class_names[one.target]} ({one.chosen_by}): S1 {similar}; S2 {last}"
 

@@ -7,7 +7,6 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.diffusion.distances import PART, distances_between
@@ -15,7 +14,6 @@ from shared.results import Null
 
 PREDICTED = {"S1": -1, "S2": 1}  # the sign of eta under systematic diffusion
 _TIE = 1e-9  # of a mean of ratios: sums in another order differ by 1e-13 of it
-_Numbers = NDArray[np.float64]
 
 
 def nulls_of(
@@ -50,7 +48,7 @@ def nulls_of(
             yield _null(ratios, class_sets[place], values[place], PREDICTED[set_names[place]], draws, seed)
 
 
-def _null(ratios: _Numbers, classes: Sequence[int], value: float, sign: int, draws: int, seed: int) -> Null | None:
+def _null(ratios: np.ndarray, classes: Sequence[int], value: float, sign: int, draws: int, seed: int) -> Null | None:
     measured = float(ratios[list(classes)].mean())
     if measured == 0:
         return None
@@ -64,7 +62,7 @@ def _null(ratios: _Numbers, classes: Sequence[int], value: float, sign: int, dra
     return Null(len(means), float(etas.mean()), low, high, p_value, exact)
 
 
-def _means(values: _Numbers, size: int, draws: int, seed: int) -> _Numbers:
+def _means(values: np.ndarray, size: int, draws: int, seed: int) -> np.ndarray:
     """Mean of `size` of the values: of every such set, or of `draws` of them, each as likely as any other."""
     few = min(size, len(values) - size)  # those in the set, or those outside: one tells the other
     every = math.comb(len(values), few) <= draws
@@ -74,13 +72,13 @@ def _means(values: _Numbers, size: int, draws: int, seed: int) -> _Numbers:
 
 
 @lru_cache(maxsize=2)  # S1 and S2 of one target after another
-def _every(classes: int, size: int) -> NDArray[np.int64]:
+def _every(classes: int, size: int) -> np.ndarray:
     """Every set of `size` of `classes`, one a row."""
     rows = list(combinations(range(classes), size))
     return np.array(rows, np.int64).reshape(len(rows), size)
 
 
 @lru_cache(maxsize=1)
-def _orders(classes: int, draws: int, seed: int) -> NDArray[np.int64]:
+def _orders(classes: int, draws: int, seed: int) -> np.ndarray:
     """`draws` random orders of `classes`, one a row: the first of each are a random set of any size."""
     return np.random.default_rng(seed).random((draws, classes)).argsort(axis=1)

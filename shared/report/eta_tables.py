@@ -127,8 +127,8 @@ def _random(nulls: list[Null]) -> str:
     if not nulls:
         return ""
     low, high = (100.0 * mean_interval(ends).mean for ends in ([n.low for n in nulls], [n.high for n in nulls]))
-    ps = [null.p_value for null in nulls]
-    shown = p_text(ps[0]) if len(ps) == 1 else f"{p_text(min(ps))} to {p_text(max(ps))}"
+    ps = sorted(null.p_value for null in nulls)
+    shown = " to ".join(dict.fromkeys([p_text(ps[0]), p_text(ps[-1])]))
     return f"\nrandom sets {number(low, 2)} to {number(high, 2)}; p {shown}"
 
 

@@ -49,10 +49,14 @@ def test_one_after_another(sweep):
     assert line.startswith("error: temperature=-1: temperature is -1.0; it must be a finite number above 0")
 
 
-def test_in_parallel(sweep):
+def test_in_parallel(sweep, tmp_path):
+    """A record's command is that of its own point, not of the worker of joblib that ran it."""
     status, errors, temperatures = sweep("hydra/launcher=joblib", "temperature=1,3,-1", "devices=1,2")
     assert status == 2
     assert temperatures == {"T1-1": 1.0, "T3-1": 3.0}
+    command = json.loads((tmp_path / "T3-1" / "result.json").read_text())["provenance"]["command"]
+    assert command[:3] == ["python", "-m", "vision.train"]
+    assert {"temperature=3", "devices=1"} < set(command)
     assert [line.partition(" is -1.0; ")[0].partition(" needs ")[0] for line in sorted(errors)] == [
         "error: temperature=-1 devices=1: temperature",
         "error: temperature=-1 devices=2: temperature",

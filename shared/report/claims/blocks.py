@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shared.report.cells import contrast_cell
 from shared.report.claims.comparison import Comparison, Verdict
 from shared.report.claims.verdicts import ClaimSet
 from shared.report.claims.words import FURTHER, RULE, in_numbers, outcome, predicted, remarks, seeds_of, sentence
 from shared.report.document import Block, Caution, Cell, Heading, Paragraph, Table, Tables
-from shared.report.text import CONFIDENCE, alpha_label, count, number, p_text, signed
+from shared.report.text import CONFIDENCE, NO_BREAK, PLUS_MINUS, alpha_label, count, listing, number, p_text, signed
 
-_LONG = 4  # comparisons; a longer table is folded
+_LONG = 8  # comparisons; a longer table is folded
 
 
 def claim_blocks(sets: Sequence[ClaimSet]) -> list[Block]:
@@ -23,7 +23,7 @@ def claim_blocks(sets: Sequence[ClaimSet]) -> list[Block]:
         blocks += [Caution(text) for text in one.cautions if text not in told]
         told.update(one.cautions)
         blocks.append(_verdict_table(one))
-        blocks += [_comparisons(verdict) for verdict in one.verdicts if verdict.comparisons]
+        blocks += [tables for verdict in one.verdicts for tables in _comparisons(verdict)]
     return [*blocks, Paragraph(FURTHER)]
 
 
@@ -45,29 +45,35 @@ def _verdict_table(one: ClaimSet) -> Table:
     return Table("Verdicts", header, rows, numeric=False)
 
 
-def _comparisons(verdict: Verdict) -> Tables:
-    items = any(c.items for c in verdict.comparisons)
-    items_p = any(c.items_p is not None for c in verdict.comparisons)
-    units = list(dict.fromkeys(c.unit for c in verdict.comparisons))
+def _comparisons(verdict: Verdict) -> Iterator[Tables]:
+    """What the claim requires, then behind a fold what is shown beside it."""
+    if required := verdict.required:
+        table = _table(f"{verdict.claim}, {verdict.status}: what it requires", required, verdict.measure)
+        yield Tables([table], folded=f"{verdict.claim}: {_number(required)}" if len(required) > _LONG else "")
+    if beside := [c for c in verdict.comparisons if not c.required]:
+        table = _table(f"{verdict.claim}: not required, so without a Holm p", beside, verdict.measure)
+        yield Tables([table], folded=f"{verdict.claim}: {_number(beside)} beside, not required")
+
+
+def _number(comparisons: Sequence[Comparison]) -> str:
+    return count(len(comparisons), "comparison")
+
+
+def _table(caption: str, comparisons: Sequence[Comparison], measure: str) -> Table:
+    items = any(c.items for c in comparisons)
+    items_p = any(c.items_p is not None for c in comparisons)
     header = ["", "Predicted", "Mean difference", "Found", "n", "p", "Holm p", "g", "Sign-flip p"]
-    header += ["95 % over items"] * items + ["p over items"] * items_p
-    rows = [_row(c, items, items_p) for c in verdict.comparisons]
-    further = [c for c in verdict.comparisons if not c.required]
-    note = f"{verdict.measure} Mean with the half-width of its {CONFIDENCE} interval, in {' or '.join(units)}.".strip()
-    note += (
-        " Not required by the claim, so without a Holm p: the last " + count(len(further), "row") + "."
-        if further
-        else ""
-    )
-    table = Table(f"{verdict.claim}, {verdict.status}: the comparisons", header, rows, note)
-    folded = f"{verdict.claim}: {count(len(rows), 'comparison')}" if len(rows) > _LONG else ""
-    return Tables([table], folded=folded)
+    header += [f"95{NO_BREAK}% over items"] * items + ["p over items"] * items_p
+    rows = [_row(c, items, items_p) for c in comparisons]
+    units = listing(list(dict.fromkeys(c.unit for c in comparisons)))
+    note = f"{measure} Unit: {units}. Mean {PLUS_MINUS} half-width of the {CONFIDENCE} interval.".strip()
+    return Table(caption, header, rows, note)
 
 
 def _row(comparison: Comparison, items: bool, items_p: bool) -> list[Cell]:
     effect = comparison.effect_size
     row = [
-        Cell(comparison.label if comparison.required else f"{comparison.label}\nshown beside, not required"),
+        Cell(comparison.label),
         Cell(predicted(comparison)),
         contrast_cell(comparison.values, comparison.digits),
         Cell(outcome(comparison)),
