@@ -19,7 +19,7 @@ from shared.errors import UserError, exit_on_user_error
 from shared.provenance import set_job
 from shared.results import FILE_NAME
 from vision.help import help_text, options
-from vision.sweep import Refused, check_processes, given_overrides, is_sweep, refused
+from vision.sweep import Refused, check_processes, given_overrides, is_sweep, refused, words_of_job
 
 CONF = Path(__file__).parent / "conf"
 # What to write for a key that has no default.
@@ -64,7 +64,7 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
                 if _is_kept(config):
                     return None
                 if is_sweep():
-                    set_job(["python", "-m", f"vision.{command}", *HydraConfig.get().overrides.task])
+                    set_job(["python", "-m", f"vision.{command}", *words_of_job(config)])
                 _set_threads(values.threads)
                 task(values)
             except UserError as error:

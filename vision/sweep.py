@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from shared.errors import UserError
 
@@ -33,6 +34,16 @@ class Refused:
 def is_sweep() -> bool:
     """Whether Hydra runs this job as one of a sweep."""
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def words_of_job(config: DictConfig) -> list[str]:
+    """The `KEY=VALUE` of this job alone, of whose resolved settings it takes what other keys were to fill in."""
+    words = []
+    for word in HydraConfig.get().overrides.task:
+        key = word.partition("=")[0]
+        value = OmegaConf.select(config, key.lstrip("+")) if "$" in word else None
+        words.append(word if not isinstance(value, str) else f"{key}={value}")
+    return words
 
 
 def check_processes(devices: int) -> None:

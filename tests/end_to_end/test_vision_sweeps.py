@@ -56,7 +56,7 @@ def test_in_parallel(sweep, tmp_path):
     assert temperatures == {"T1-1": 1.0, "T3-1": 3.0}
     command = json.loads((tmp_path / "T3-1" / "result.json").read_text())["provenance"]["command"]
     assert command[:3] == ["python", "-m", "vision.train"]
-    assert {"temperature=3", "devices=1"} < set(command)
+    assert {"temperature=3", "devices=1", f"output={tmp_path}/T3-1"} < set(command)
     assert [line.partition(" is -1.0; ")[0].partition(" needs ")[0] for line in sorted(errors)] == [
         "error: temperature=-1 devices=1: temperature",
         "error: temperature=-1 devices=2: temperature",
