@@ -125,9 +125,9 @@ launch_words() { # sets LAUNCH: how Hydra starts the jobs of a sweep
   case $LAUNCHER in
     basic) LAUNCH=() ;;
     joblib) LAUNCH=(hydra/launcher=joblib "hydra.launcher.n_jobs=$WORKERS") ;;
-    submitit_slurm) LAUNCH=(hydra/launcher=submitit_slurm "hydra.launcher.array_parallelism=$WORKERS"
-      "hydra.sweep.dir=$RUNS/log/submitit") ;;
+    submitit_slurm) LAUNCH=(hydra/launcher=submitit_slurm "hydra.launcher.array_parallelism=$WORKERS") ;;
   esac
+  LAUNCH+=("hydra.sweep.dir=$RUNS/log/hydra") # what was swept, and submitit's own logs
 }
 
 settings_of_cpu() { # one core for each job

@@ -42,7 +42,9 @@ def write_outcomes(folder: str | os.PathLike[str], outcomes: Mapping[str, Outcom
         if wrong := _wrong(key, rows):
             raise ValueError(wrong)
     path = Path(folder) / FILE_NAME
-    small = {key: rows.astype(np.min_scalar_type(int(rows.max(initial=0)))) for key, rows in outcomes.items()}
+    small: dict[str, Any] = {
+        key: rows.astype(np.min_scalar_type(int(rows.max(initial=0)))) for key, rows in outcomes.items()
+    }
     with atomic_path(path) as beside, beside.open("wb") as handle:
         np.savez_compressed(handle, **small)
     return path
