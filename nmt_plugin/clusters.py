@@ -14,7 +14,7 @@ from nmt_plugin.decoder_states.sentences import Sentences
 from nmt_plugin.decoder_states.study import check_output, data_record, device_name, quiet_libraries
 from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.diffusion import CentroidAccumulator, ClassSets, Clusters, PredictionAccumulator
-from shared.diffusion.cluster_record import cluster_metrics, cluster_table, set_notes
+from shared.diffusion.cluster_record import chooser_note, cluster_metrics, cluster_table, set_notes
 from shared.errors import UserError, exit_on_user_error
 from shared.naming import unique_name
 from shared.results import Metric, Result, RunClock, write_result
@@ -105,10 +105,8 @@ def _asked(sets: Sequence[ClassSets]) -> list[int]:
 
 def _notes(reader: StateReader, chooser: StateReader, classes: TokenClasses, sets: Sequence[ClassSets]) -> list[str]:
     asked = f"stability and confidence are over the {len(_asked(sets))} tokens that are targets or in S1"
-    card = chooser.card
-    alpha = "unknown" if card.alpha is None else f"{card.alpha:g}"
-    how = f"S1 by the centroids of a {card.arch} ({card.role}, alpha {alpha}, sha256 {card.sha256[:12]})"
-    return [asked, *([] if chooser is reader else [how]), *set_notes(sets, classes.names, comma=" ")]
+    how = [] if chooser is reader else [chooser_note(chooser.card)]
+    return [asked, *how, *set_notes(sets, classes.names, comma=" ")]
 
 
 def _name(args: argparse.Namespace, corpus: str, reader: StateReader, sets: list[ClassSets]) -> str:
@@ -131,8 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--teacher",
         type=Path,
-        help="checkpoint whose centroids choose S1 (default: the model, where it is a teacher); give the models that you "
-        "compare the same one",
+        help="checkpoint whose centroids choose S1 (default: the model, where it is a teacher); models to be compared "
+        "need the same one",
     )
     parser.add_argument("--corpus", required=True, type=Path, help="folder that python -m nmt_plugin.corpora built")
     parser.add_argument("--output", required=True, type=Path, help="folder for result.json")

@@ -91,8 +91,8 @@ check_options() {
   if [ $QUICK = yes ]; then SEEDS=${SEEDS:-1}; fi
   case $STUDY in vision) SEEDS=${SEEDS:-1 2 3 4 5} ;; nmt) SEEDS=${SEEDS:-1 2 3} ;; esac
   [ $STUDY = vision ] || [ ${#EXTRA[@]} = 0 ] || fail "KEY=VALUE after -- is for vision; nmt takes its settings from scripts/lib/nmt.sh"
-  check_numbers --alphas "$ALPHAS" '0([.][0-9]+)?' '"0 0.1"'
-  check_numbers --temperatures "$TEMPERATURES" '([0-9]*[1-9][0-9]*([.][0-9]+)?|[0-9]*[.][0-9]*[1-9][0-9]*)' '"1 2 3 64"'
+  check_numbers --alphas "$ALPHAS" "$ALPHA_PATTERN" '"0 0.1"'
+  check_numbers --temperatures "$TEMPERATURES" "$TEMPERATURE_PATTERN" '"1 2 3 64"'
   check_numbers --seeds "$SEEDS" '[0-9]+' '"1 2 3"'
   check_numbers --workers "$WORKERS" '[1-9][0-9]*' 2
   LABEL=study-$STUDY
@@ -102,16 +102,6 @@ check_options() {
   if [ -n "$OUTPUT" ]; then RUNS=$(cd "$CALLED_FROM" && realpath -m --relative-base="$OLDPWD_OF_REPOSITORY" -- "$OUTPUT"); fi
   check_path --output "$RUNS"
   if [ -n "$PUBLISH" ]; then PUBLISH=$(cd "$CALLED_FROM" && realpath -m -- "$PUBLISH"); fi
-}
-
-check_numbers() { # OPTION LIST PATTERN EXAMPLE
-  local number twice
-  for number in $2; do
-    [[ $number =~ ^$3$ ]] || fail "$1 $2: $number is not right; e.g. $1 $4"
-  done
-  [ -n "${2// /}" ] || fail "$1 names no number; e.g. $1 $4"
-  twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
-  [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
 }
 
 # ---- what both studies use ---------------------------------------------------------------------------------------------

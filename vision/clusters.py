@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from shared.diffusion import CentroidAccumulator, ClassSets, Clusters, PredictionAccumulator
-from shared.diffusion.cluster_record import cluster_metrics, cluster_table, set_notes
+from shared.diffusion.cluster_record import chooser_note, cluster_metrics, cluster_table, set_notes
 from shared.errors import UserError
 from shared.naming import unique_name
 from shared.results import Metric, Result, RunClock, write_result
@@ -51,7 +51,7 @@ def clusters(settings: ClustersSettings) -> None:
             metrics |= cluster_metrics(split, *measured(split), sets)
         except UserError as error:
             raise UserError(f"{reader.spec} on {split}: {error}") from None
-    told = [*reader.notes, *([] if other is None else [_chosen_by(other)])]
+    told = [*reader.notes, *([] if other is None else [chooser_note(other.described)])]
     record = Result(
         "clusters",
         "image-classification",
@@ -80,12 +80,6 @@ def _measured(reader: FeatureReader, data: ImageData, split: str) -> Measured:
         return Clusters(accumulator), predictions
     except (ValueError, UserError) as error:
         raise UserError(f"{reader.spec} on {split}: {error}") from None
-
-
-def _chosen_by(other: FeatureReader) -> str:
-    model = other.described
-    alpha = "unknown" if model.alpha is None else f"{model.alpha:g}"
-    return f"sets by the centroids of a {model.arch} ({model.role}, alpha {alpha}, sha256 {model.sha256[:12]}) on train"
 
 
 def _name(settings: ClustersSettings, data: ImageData, reader: FeatureReader, sets: list[ClassSets]) -> str:

@@ -7,14 +7,7 @@
 #
 # The caller sets RUNS (letters, digits and _ . / + - only), WORKERS, and FRESH (yes forgets what is in $RUNS).
 
-fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
-
-# Hydra reads paths as part of its own grammar, and the lists below are separated by blanks.
-check_path() { # OPTION PATH
-  case $2 in
-    *[!A-Za-z0-9_./+-]*) fail "$1 $2: choose a path of letters, digits and _ . / + - only" ;;
-  esac
-}
+source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
 cpu_settings() { # one core for each worker
   export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
@@ -118,12 +111,6 @@ worker() { # NUMBER
   use_one_gpu "$1"
   while take_cell; do run_cell "$1" "$taken"; done
   kill "$watch" 2>/dev/null || true
-}
-
-# A run that is killed outright can stop nothing itself: its workers would go on unseen through all that is left.
-end_with_the_run() { # GROUP
-  while kill -0 $$; do sleep 1; done # $$ is the run's own process, here too
-  kill -- "-$1"
 }
 
 # fairseq would spread one training over every GPU it sees, and so train another batch size than the recipe's.

@@ -73,8 +73,8 @@ check_options() {
   read -r TEMPERATURES <<<"$TEMPERATURES"; read -r ALPHAS <<<"$ALPHAS"; read -r SEEDS <<<"$SEEDS" # no outer blanks
   [ "$PAIRS" != both ] || PAIRS="en-de en-ru"
   case $SCALE in mini | full) ;; *) fail "--scale $SCALE: choose mini or full" ;; esac
-  check_numbers --temperatures "$TEMPERATURES" '([0-9]*[1-9][0-9]*([.][0-9]+)?|[0-9]*[.][0-9]*[1-9][0-9]*)' '"1 2 3 64"'
-  check_numbers --alphas "$ALPHAS" '0([.][0-9]+)?' '"0 0.1"'
+  check_numbers --temperatures "$TEMPERATURES" "$TEMPERATURE_PATTERN" '"1 2 3 64"'
+  check_numbers --alphas "$ALPHAS" "$ALPHA_PATTERN" '"0 0.1"'
   check_numbers --seeds "$SEEDS" '[0-9]+' '"1 2 3"'
   check_numbers --kd-weight "$KD_WEIGHT" '(0([.][0-9]+)?|1([.]0+)?)' '0.9'
   [ -z "$UPDATES" ] || check_numbers --updates "$UPDATES" '[1-9][0-9]*' 1000
@@ -90,16 +90,6 @@ check_options() {
   fi
   local pair
   for pair in $PAIRS; do check_pair "$pair"; done
-}
-
-check_numbers() { # OPTION LIST PATTERN EXAMPLE
-  local number twice
-  for number in $2; do
-    [[ $number =~ ^$3$ ]] || fail "$1 $2: $number is not right; e.g. $1 $4"
-  done
-  [ -n "${2// /}" ] || fail "$1 names no number; e.g. $1 $4"
-  twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
-  [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
 }
 
 check_pair() {

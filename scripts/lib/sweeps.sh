@@ -7,14 +7,7 @@
 #
 # The caller sets LABEL, RUNS (letters, digits and _ . / + - only), WORKERS, LAUNCHER and FRESH (yes forgets what is in $RUNS).
 
-fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
-
-# Hydra reads paths as part of its own grammar, and the lists below are separated by blanks.
-check_path() { # OPTION PATH
-  case $2 in
-    *[!A-Za-z0-9_./+-]*) fail "$1 $2: choose a path of letters, digits and _ . / + - only" ;;
-  esac
-}
+source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
 open_study() { # SETTING...
   local settings
@@ -57,12 +50,6 @@ view() { # NAME
     printf "%d", left / workers / speed / 60 + 1 }')
   if [ "$left" = 0 ]; then minutes=0; fi
   printf '[%s %4ss] %s: %s of %s records, about %s min left\n' "$LABEL" "$SECONDS" "$1" "$there" "$all" "$minutes"
-}
-
-# A run that is killed outright can stop nothing itself: its sweep would go on unseen through all that is left.
-end_with_the_run() { # GROUP
-  while kill -0 $$ 2>/dev/null; do sleep 1; done # $$ is the run's own process, here too
-  kill -9 -- "-$1"
 }
 
 stop_sweep() {

@@ -5,7 +5,7 @@
 # teacher_weights, and then calls
 #   paper_tables DATA OUTPUT [KEY=VALUE ...]
 
-fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
 teacher_weights() { :; } # ALPHA SEED: a script may print the overrides that say what a teacher starts from
 

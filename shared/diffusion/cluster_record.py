@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from shared.diffusion.class_sets import ClassSets
 from shared.diffusion.clusters import Clusters, PredictionAccumulator
-from shared.results import Metric, finite
+from shared.results import Metric, Model, finite
 
 LENGTH, RATIO = "feature units", "ratio"
 
@@ -37,6 +37,12 @@ def set_notes(sets: Sequence[ClassSets], class_names: Sequence[str], *, comma: s
         similar, dissimilar = (comma.join(class_names[k] for k in members) for members in (one.s1, one.s2))
         last = "every other class" if rest else dissimilar
         yield f"{class_names[one.target]} ({one.chosen_by}): S1 {similar}; S2 {last}"
+
+
+def chooser_note(model: Model) -> str:
+    """The model whose centroids chose the sets of another."""
+    alpha = "unknown" if model.alpha is None else f"{model.alpha:g}"
+    return f"sets by the centroids of a {model.arch} ({model.role}, alpha {alpha}, sha256 {model.sha256[:12]})"
 
 
 def cluster_table(metrics: Mapping[str, Metric], sets: Sequence[ClassSets]) -> Iterator[str]:

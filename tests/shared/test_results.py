@@ -87,7 +87,7 @@ def test_file_is_readable_json_with_its_letters_kept(sample: ModuleType, tmp_pat
         (("models", 0, "colour"), 1, r"models\[0\] has unknown fields: colour"),
         (("data",), [], r"data must be an object"),
         (("models",), [], r"kind model is about 1 models, got 0"),
-        (("kind",), "plot", r"kind 'plot' is not one of model, ensemble, diffusion, projection"),
+        (("kind",), "plot", r"kind 'plot' is not one of model, ensemble, diffusion, clusters, projection"),
         (("task",), "speech", r"task 'speech' is not one of"),
         (("schema",), 2, r"schema 2 is not supported"),
         (("metrics", "last/test/top1", "value"), float("nan"), r"holds NaN"),

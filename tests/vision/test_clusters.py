@@ -96,7 +96,7 @@ def test_a_given_models_centroids_choose_them_for_any_other(compose, common, stu
         told.append(read_result(tmp_path / "result.json").notes)
     assert told[0] == told[1] == told[2]
     sha256 = load_card(study.teacher).model.sha256[:12]
-    assert told[0][0].endswith(f"(teacher, alpha 0.1, sha256 {sha256}) on train")
+    assert told[0][0].endswith(f"(teacher, alpha 0.1, sha256 {sha256})")
     with pytest.raises(UserError, match="is a student; sets=nearest wants teacher="):
         clusters(compose("clusters", [*common, "sets=nearest", f"checkpoint={study.low}"]))
     with pytest.raises(UserError, match="s1_size is 9; of 10 classes it must be 1 to 8"):

@@ -1,5 +1,6 @@
 """What the commands can be told: a typed field for every key of `conf/`, which holds the defaults and the comments."""
 
+from vision.settings.advise import AdviseSettings
 from vision.settings.augmentation import AugmentationSettings
 from vision.settings.clusters import ClustersSettings
 from vision.settings.data import ClassSetSettings, DataSettings
@@ -13,6 +14,7 @@ from vision.settings.recipe import RecipeSettings
 from vision.settings.train import TrainSettings
 
 __all__ = [
+    "AdviseSettings",
     "AugmentationSettings",
     "ClassSetSettings",
     "ClustersSettings",

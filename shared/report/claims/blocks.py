@@ -9,6 +9,7 @@ from shared.report.claims.comparison import Comparison, Verdict
 from shared.report.claims.verdicts import ClaimSet
 from shared.report.claims.words import FURTHER, RULE, in_numbers, outcome, predicted, remarks, seeds_of, sentence
 from shared.report.document import Block, Caution, Cell, Heading, Paragraph, Table, Tables
+from shared.report.grouping import gather
 from shared.report.text import CONFIDENCE, NO_BREAK, PLUS_MINUS, alpha_label, count, listing, number, p_text, signed
 
 _LONG = 8  # comparisons; a longer table is folded
@@ -28,8 +29,14 @@ def claim_blocks(sets: Sequence[ClaimSet]) -> list[Block]:
 
 
 def claim_headlines(sets: Sequence[ClaimSet]) -> list[tuple[str, list[str]]]:
-    """Lead and one sentence for each verdict of each group."""
-    return [(f"The paper's claims; {title(one)}", [sentence(verdict) for verdict in one.verdicts]) for one in sets]
+    """Lead and one sentence for each verdict of each group; what has nothing to compare shares one."""
+    return [(f"The paper's claims; {title(one)}", [*_sentences(one)]) for one in sets]
+
+
+def _sentences(one: ClaimSet) -> Iterator[str]:
+    yield from (sentence(verdict) for verdict in one.verdicts if verdict.comparisons)
+    for verdicts in gather((v for v in one.verdicts if not v.comparisons), remarks):
+        yield f"{listing([v.claim for v in verdicts])} {verdicts[0].status}: nothing to compare. {remarks(verdicts[0])}"
 
 
 def title(one: ClaimSet) -> str:

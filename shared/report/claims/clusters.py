@@ -9,7 +9,7 @@ from shared.report.metrics import Key
 from shared.report.scores import TEACHER, Row
 from shared.report.text import ALPHA, temperature_label
 
-_NO_RECORDS = "no records of kind clusters"
+_NO_RECORDS = "records of kind clusters"
 _WORDS = {
     "spread": "spread",
     "stability": "stability",

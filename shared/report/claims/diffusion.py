@@ -34,7 +34,7 @@ def systematic_diffusion(evidence: Evidence) -> Verdict:
             wanted = {f"{ETA}({name}), {_step(group)}, {split}" for name in EXPECTED_SIGN}
             missing += sorted(wanted - {c.label for c in found})
     if not groups:
-        missing = ["no records of kind diffusion"]
+        missing = ["records of kind diffusion"]
     comparisons.sort(key=lambda c: not c.required)
     return judge("C3", _STATEMENT, comparisons, missing, measure=_measure(groups, evidence.etas))
 

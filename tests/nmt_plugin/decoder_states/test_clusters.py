@@ -8,9 +8,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from nmt_plugin import clusters as command
 from nmt_plugin import diffusion
+from nmt_plugin.checkpoints import read_checkpoint
 from nmt_plugin.corpora.corpus import read_corpus
 from nmt_plugin.decoder_states.reader import StateReader
 from shared.results import Result, read_result
@@ -146,14 +148,13 @@ def test_a_model_that_has_diverged_gets_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import torch
-
     path = save("gone", 1, **study.TEACHER)
-    state = torch.load(path, weights_only=False)
+    state = read_checkpoint(str(path))
     for name, tensor in state["model"].items():
         if name.startswith("decoder.layers.0.fc2"):
-            tensor.fill_(math.nan)
-    torch.save(state, path)
+            state["model"][name] = torch.full_like(tensor, math.nan)
+    gone = path.with_name("none.pt")  # what was read is mapped from its file
+    torch.save(state, gone)
     with pytest.raises(SystemExit):
-        run(path, corpus, tmp_path / "out", "--s1-size", 2)
+        run(gone, corpus, tmp_path / "out", "--s1-size", 2)
     assert "diverged" in capsys.readouterr().err.strip().splitlines()[-1]

@@ -25,7 +25,7 @@ def wobble(seed: int) -> float:
 
 def noise(alpha: float, t: float | None, seed: int) -> float:
     """Of its own for each cell and seed, within 1 of 0."""
-    return float(np.random.default_rng([round(100 * alpha), round(t or 0), seed]).uniform(-1, 1))
+    return float(np.random.default_rng([seed, round(100 * alpha), round(t or 0)]).uniform(-1, 1))
 
 
 def model_records(

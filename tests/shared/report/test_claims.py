@@ -177,8 +177,8 @@ def test_what_lacks_is_named_and_confirms_nothing(sample: ModuleType) -> None:
     [one] = claim_sets(by_path, records, temperatures=[1.0, 3.0, 64.0])
     c1, c2, c3, c4, c5 = one.verdicts
     assert [v.status for v in (c1, c2, c3, c4)] == ["undecided"] * 4
-    assert remarks(c1) == "Missing: no records of kind clusters."
-    assert remarks(c3) == "Missing: no records of kind diffusion."
+    assert remarks(c1) == "Missing: records of kind clusters."
+    assert remarks(c3) == "Missing: records of kind diffusion."
     assert remarks(c4) == "Missing: (T 64 − T 1) of α 0.1 minus that of α 0."
     assert "Missing: T 1 with α 0.1 minus T 64 with α 0.1 and T 1 with α 0.1 minus T 64 with α 0." in remarks(c5)
 

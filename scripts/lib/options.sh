@@ -1,0 +1,27 @@
+# Sourced by whatever a person calls: mistakes in one line and status 2, and options that are read alike everywhere.
+
+fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+
+# Hydra reads paths as part of its own grammar, and the lists of a study are separated by blanks.
+check_path() { # OPTION PATH
+  case $2 in
+    *[!A-Za-z0-9_./+-]*) fail "$1 $2: choose a path of letters, digits and _ . / + - only" ;;
+  esac
+}
+
+check_numbers() { # OPTION LIST PATTERN EXAMPLE
+  local number twice
+  for number in $2; do
+    [[ $number =~ ^$3$ ]] || fail "$1 $2: $number is not right; e.g. $1 $4"
+  done
+  [ -n "${2// /}" ] || fail "$1 names no number; e.g. $1 $4"
+  twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
+  [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
+}
+TEMPERATURE_PATTERN='([0-9]*[1-9][0-9]*([.][0-9]+)?|[0-9]*[.][0-9]*[1-9][0-9]*)' ALPHA_PATTERN='0([.][0-9]+)?'
+
+# A run that is killed outright can stop nothing itself: what it started would go on unseen through all that is left.
+end_with_the_run() { # GROUP
+  while kill -0 $$ 2>/dev/null; do sleep 1; done # $$ is the run's own process, in what it started too
+  kill -- "-$1"
+}
