@@ -31,7 +31,7 @@ class Items:
         """Of the comparison that is the sum of weight * score over the records of each seed; None without outcomes."""
         if (cells := self._cells(comparison, len(weights), key)) is None:
             return None
-        return bootstrap_interval(cells, [abs(w) for w in weights], _score(key, cells), draws=_DRAWS)
+        return bootstrap_interval(cells, list(weights), _score(key, cells), draws=_DRAWS)
 
     def p_value(self, comparison: Comparison, key: Key) -> float | None:
         """Of the permutation test between the two systems of a comparison; None without outcomes."""
