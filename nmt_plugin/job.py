@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +24,19 @@ _TOLD = 5  # last lines of a failed command's log that its error quotes
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-@dataclass
-class JobSettings:
-    """conf/job.yaml."""
-
-    command: str
-    done: str
-    log: str | None = None
-    point: dict[str, Any] = field(default_factory=dict)
-
-
-def run_job(settings: JobSettings) -> bool:
-    """Run the command unless `done` is there; whether it ran.
+def run_job(command: str, done: Path, log: str | None = None) -> bool:
+    """Run the command unless `done` is there; whether it ran. It is logged to `log`, or else beside `done`.
 
     Raises UserError for a command that cannot be read or found, where another process is at it, and where it fails.
     """
-    done = Path(settings.done)
     if done.exists():
         return False
-    words = _words(settings.command)
-    log = Path(settings.log) if settings.log is not None else done.with_name(f"{done.name}.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
+    words = _words(command)
+    path = done.with_name(f"{done.name}.log") if log is None else Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = lock_folder(done.parent, f"making {done.name} in")
     try:
-        _call(words, log)
+        _call(words, path)
         if not done.exists():
             done.touch()
     finally:
@@ -96,10 +84,17 @@ def main() -> None:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="job")
 def _main(config: DictConfig) -> None:
-    OmegaConf.resolve(config)
-    settings: JobSettings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(JobSettings), config))  # type: ignore[assignment]
-    point = " ".join(f"{key}={value}" for key, value in settings.point.items())
-    print(f"{point}: {'done' if run_job(settings) else 'already there'}: {settings.done}", flush=True)
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise UserError(f"{', '.join(missing)} must be given; conf/job.yaml shows an example")
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    point = " ".join(f"{key}={value}" for key, value in values["point"].items())
+    log = None if values["log"] is None else str(values["log"])
+    try:
+        ran = run_job(str(values["command"]), Path(str(values["done"])), log)
+    except UserError as error:  # each in its place: the launcher tells of the first one alone
+        print(f"{point}: {error}", file=sys.stderr, flush=True)
+        raise
+    print(f"{point}: {'done' if ran else 'already there'}: {values['done']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,10 @@ sweep() { # NAME COMMAND...: what fails is listed at the end of the study, which
   stop_sweep
 }
 
+what_failed() { # LOG: the last error in it, else its last line
+  grep -a '^error: ' "$1" | tail -n 1 | grep . || tail -n 1 "$1"
+}
+
 missing() {
   local seconds record list=""
   while IFS=$'\t' read -r seconds record; do
@@ -92,7 +96,7 @@ missing() {
   if [ -z "$list" ]; then return 0; fi
   printf 'error: not there:\n%s' "$list" >&2
   local log
-  for log in "${FAILED[@]}"; do printf 'the end of %s:\n%s\n' "$log" "$(tail -n 5 "$log" | cut -c1-500)" >&2; done
+  for log in "${FAILED[@]}"; do printf '%s: %s\n' "$log" "$(what_failed "$log" | cut -c1-300)" >&2; done
   return 1
 }
 FAILED=() LEFT_AT_START=""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.advice.evidence import Evidence, same_alpha
 from shared.report.grouping import gather
+from shared.report.text import listing
 from shared.results import Result
 from shared.stats import MeanInterval, mean_interval
 
@@ -37,6 +38,11 @@ class StudiedTeachers:
         """How far the two are apart."""
         return abs(self.ours - self.theirs.mean)
 
+    @property
+    def within_seeds(self) -> bool:
+        """Whether `ours` lies in the interval of theirs, which one teacher alone does not have."""
+        return self.theirs.half_width is not None and self.distance <= self.theirs.half_width
+
 
 def studied_teachers(evidence: Evidence, data: str, confidence_of: ConfidenceOf) -> list[StudiedTeachers]:
     """The teachers whose clusters the evidence has, the nearest in confidence first; those of `data`, else of any.
@@ -59,8 +65,9 @@ def studied_teachers(evidence: Evidence, data: str, confidence_of: ConfidenceOf)
 class Likeness:
     """What measure and card together say of a teacher's alpha.
 
-    `alphas` are those that the advice is for: one; two where the measure and the card disagree; all that the evidence
-    has (`known`) where nothing tells; none where neither can be believed. `verdict` says it in a sentence.
+    `alphas` are those that the advice is for: one; several where the measure does not tell them apart, or disagrees
+    with the card; all that the evidence has (`known`) where nothing tells; none where neither can be believed.
+    `verdict` says it in a sentence.
     """
 
     alphas: list[float]
@@ -71,17 +78,18 @@ def likeness(
     card: float | None, implied: float | None, teachers: Sequence[StudiedTeachers], known: Sequence[float]
 ) -> Likeness:
     """`card` is the alpha that the teacher's own card says, `implied` the alpha that its training examples imply."""
-    nearest = teachers[0] if teachers and teachers[0].distance <= NEAR else None
-    if teachers and nearest is None:
-        return Likeness([], f"it looks like no teacher of the studies: none has a confidence within {NEAR} of its own")
-    if nearest is None:
+    if not teachers:
         return _by_card(card, implied, known)
-    looks = f"it looks like the studies' teachers of alpha {nearest.alpha:g}"
+    if teachers[0].distance > NEAR:
+        return Likeness([], f"it looks like no teacher of the studies: none has a confidence within {NEAR} of its own")
+    alike = sorted({teachers[0].alpha, *(one.alpha for one in teachers if one.within_seeds)})
+    looks = f"it looks like the studies' teachers of alpha {listing([f'{alpha:g}' for alpha in alike])}"
+    looks += ", which their seeds do not tell apart" if len(alike) > 1 else ""
     if card is None:
-        return Likeness([nearest.alpha], f"{looks}; its own alpha is not known")
-    if same_alpha(card, nearest.alpha):
-        return Likeness([nearest.alpha], f"{looks}, as its card says")
-    return Likeness([card, nearest.alpha], f"{looks}, but its card says {card:g}: measure and card disagree")
+        return Likeness(alike, f"{looks}; its card does not say")
+    if agreed := [alpha for alpha in alike if same_alpha(card, alpha)]:
+        return Likeness(agreed, f"{looks}; its card says {card:g}: measure and card agree")
+    return Likeness([card, *alike], f"{looks}; its card says {card:g}: measure and card disagree")
 
 
 def _by_card(card: float | None, implied: float | None, known: Sequence[float]) -> Likeness:
@@ -93,7 +101,9 @@ def _by_card(card: float | None, implied: float | None, known: Sequence[float]) 
     if implied is not None and implied < card - NEAR:
         text = f"its card says alpha {card:g}, but its training examples imply {implied:.3f}, less than such a teacher"
         return Likeness([], f"{text} shows however well it is fitted: measure and card disagree")
-    return Likeness([card], f"no study's teachers to compare it with, so its alpha is taken to be its card's, {card:g}")
+    return Likeness(
+        [card], f"its alpha is taken to be its card's, {card:g}, as there are no studies' teachers to compare it with"
+    )
 
 
 def _of_pairs(pairs: Sequence[tuple[Result, float]], paths: Mapping[str, str]) -> StudiedTeachers:

@@ -64,7 +64,7 @@ class SmoothnessAccumulator:
         right = predicted == labels
         self._count += len(labels)
         self._right += int(right.sum())
-        self._missing -= float(torch.expm1(log_p.gather(1, truth).squeeze(1)[right]).sum())
+        self._missing += float((1.0 - p.gather(1, truth).squeeze(1)[right]).sum())
         self._entropy += float(torch.special.entr(p).sum())
         wrong = log_p.scatter(1, truth, -torch.inf).softmax(dim=1)
         self._evenness += float(torch.special.entr(wrong).sum())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shared.advice.advice import Advice, Measures
 from shared.advice.likeness import StudiedTeachers
 from shared.advice.loss import LossComparison
+from shared.advice.scores import PAPER
 from shared.advice.temperature import Students, TemperatureChoice
 from shared.report.text import PLUS_MINUS, count, listing, number, p_text, signed
 from shared.stats import MeanInterval
@@ -51,9 +52,9 @@ def _implied(advice: Advice) -> str:
     if train.implied_alpha is None or train.right_probability is None:
         return f"implied alpha: none, as no training example is classified rightly; {card}"
     return (
-        f"implied alpha: {train.implied_alpha:.3f}; {card} (the right class has a mean probability of "
-        f"{train.right_probability:.4f} on the training examples classified rightly, as of an ideally fitted teacher "
-        "of that alpha; one that fits less shows more)"
+        f"implied alpha: {train.implied_alpha:.3f}; {card}\n"
+        f"  (the right class has a mean probability of {train.right_probability:.4f} on the training examples that are\n"
+        "  classified rightly, as for an ideally fitted teacher of that alpha; one that fits less shows more)"
     )
 
 
@@ -81,7 +82,8 @@ def _choice(choice: TemperatureChoice) -> Iterator[str]:
     for one in choice.students:
         gain = "" if one.temperature == low else f"  {_gain(one, choice.digits)} against T = {low:g}"
         yield f"  T = {one.temperature:g}: {_mean(one.score, choice.digits)} ({_seeds(one)}){gain}"
-        yield f"    {_paths(one.records)}"
+        if one.records != [PAPER]:
+            yield f"    {_paths(one.records)}"
     yield f"  so T = {choice.recommended:g}: {_why(choice)}"
 
 

@@ -9,28 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from nmt_plugin.job import JobSettings, run_job
+from nmt_plugin.job import run_job
 from shared.errors import UserError
 
 
-def settings(tmp_path: Path, command: str, **further: str) -> JobSettings:
-    return JobSettings(command=command, done=str(tmp_path / "run" / "made"), **further)
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "made"
 
 
-def test_a_command_runs_once_with_its_words_as_a_shell_would_split_them(tmp_path: Path) -> None:
+def test_a_command_runs_once_with_its_words_as_a_shell_would_split_them(made: Path, tmp_path: Path) -> None:
     command = f"python -c 'import sys; print(sys.argv[1:])' \\(0.9,\\ 0.98\\) {tmp_path}"
-    assert run_job(settings(tmp_path, command))
-    assert (tmp_path / "run" / "made").exists()
-    log = tmp_path / "run" / "made.log"
+    assert run_job(command, made)
+    assert made.exists()
+    log = made.with_name("made.log")
     assert log.read_text() == f"['(0.9, 0.98)', '{tmp_path}']\n"
-    assert not run_job(settings(tmp_path, command))
+    assert not run_job(command, made)
     assert len(log.read_text().splitlines()) == 1
 
 
-def test_what_the_command_itself_makes_is_kept(tmp_path: Path) -> None:
-    made = tmp_path / "run" / "made"
+def test_what_the_command_itself_makes_is_kept(made: Path, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "one.log"
-    assert run_job(settings(tmp_path, f'python -c \'open("{made}", "w").write("whole")\'', log=str(log)))
+    assert run_job(f'python -c \'open("{made}", "w").write("whole")\'', made, str(log))
     assert made.read_text() == "whole"
     assert log.read_text() == ""
 
@@ -47,25 +47,25 @@ def test_what_the_command_itself_makes_is_kept(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_failures_name_the_reason_and_leave_nothing_done(tmp_path: Path, command: str, message: str) -> None:
+def test_failures_name_the_reason_and_leave_nothing_done(made: Path, command: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        run_job(settings(tmp_path, command))
-    assert not (tmp_path / "run" / "made").exists()
+        run_job(command, made)
+    assert not made.exists()
 
 
-def test_two_at_once_are_refused_and_a_killed_one_takes_its_command_along(tmp_path: Path) -> None:
+def test_two_at_once_are_refused_and_a_killed_one_takes_its_command_along(made: Path) -> None:
     sleeper = "python -c 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'"
-    code = f"from nmt_plugin.job import *; run_job(JobSettings({sleeper!r}, {str(tmp_path / 'run' / 'made')!r}))"
+    code = f"from nmt_plugin.job import *; run_job({sleeper!r}, Path({str(made)!r}))"
     first = subprocess.Popen([sys.executable, "-c", code])
-    log = tmp_path / "run" / "made.log"
+    log = made.with_name("made.log")
     wait_until(lambda: log.exists() and log.read_text().strip())
     with pytest.raises(UserError, match="another process is making made in"):
-        run_job(settings(tmp_path, "python -c pass"))
+        run_job("python -c pass", made)
     pid = int(log.read_text())
     first.send_signal(signal.SIGKILL)
     first.wait()
     wait_until(lambda: not alive(pid))
-    assert run_job(settings(tmp_path, "python -c pass"))
+    assert run_job("python -c pass", made)
 
 
 def alive(pid: int) -> bool:
@@ -81,3 +81,19 @@ def wait_until(condition) -> None:  # type: ignore[no-untyped-def]
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_grid_by_hydra(tmp_path: Path) -> None:
+    """Every point in its own words; one that fails costs none of the others, and is told with its point."""
+    command = "python -c 'import sys; sys.exit(int(sys.argv[1]) == 2)' ${point.n} \\(0.9,\\ 1\\)"
+    words = [sys.executable, "-m", "nmt_plugin.job", "-m", "+point.n=1,2,3", f"hydra.sweep.dir={tmp_path}/hydra"]
+    job = subprocess.run(
+        [*words, f"done={tmp_path}/${{point.n}}/made", f'command="{command}"'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert job.returncode == 2
+    assert "n=2: python ended with status 1" in job.stderr.replace(sys.executable, "python")
+    assert sorted(path.parent.name for path in tmp_path.glob("*/made")) == ["1", "3"]
+    assert f"n=3: done: {tmp_path}/3/made" in job.stdout
