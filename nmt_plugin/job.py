@@ -20,7 +20,6 @@ from omegaconf.errors import OmegaConfBaseException
 from shared.errors import UserError, exit_on_user_error
 from shared.locks import lock_folder
 
-_TOLD = 5  # last lines of a failed command's log that its error quotes
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -55,15 +54,16 @@ def _words(command: str) -> list[str]:
 
 
 def _call(words: list[str], log: Path) -> None:
-    """Raises UserError, with the end of the log, unless the command ends with status 0."""
+    """Raises UserError, with the last line of the log, unless the command ends with status 0."""
     with log.open("ab") as file:
         try:
             status = subprocess.call(words, stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
         except OSError as error:
             raise UserError(f"{words[0]}: {error.strerror}; is it installed?") from None
     if status:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TOLD:]
-        raise UserError(f"{words[0]} ended with status {status}; the end of {log}: {' / '.join(lines)}")
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "nothing was printed")
+        raise UserError(f"{Path(words[0]).name} ended with status {status} (see {log}): {last.strip()}")
 
 
 def _end_with_parent() -> None:

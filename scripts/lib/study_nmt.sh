@@ -116,7 +116,7 @@ jobs_of() { # NAME DONE WORD... -- OVERRIDE...: a sweep over seeds and OVERRIDE 
   local name=$1 done=$2 command=""
   shift 2
   while [ "$1" != -- ]; do
-    case $1 in *'${point.'*) command="$command $1" ;; *) command="$command $(printf '%q' "$1")" ;; esac
+    case $1 in *'${point.'*) command="$command '$1'" ;; *) command="$command $(printf '%q' "$1")" ;; esac
     shift
   done
   shift

@@ -1,7 +1,7 @@
 """An advice as a person reads it on a terminal."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from shared.advice.advice import Advice, Measures
 from shared.advice.likeness import StudiedTeachers
@@ -53,7 +53,7 @@ def _implied(advice: Advice) -> str:
         return f"implied alpha: none, as no training example is classified rightly; {card}"
     return (
         f"implied alpha: {train.implied_alpha:.3f}; {card}\n"
-        f"  (the right class has a mean probability of {train.right_probability:.4f} on the training examples that are\n"
+        f"  (the right class has a mean probability of {train.right_probability:.4f} on training examples that are\n"
         "  classified rightly, as for an ideally fitted teacher of that alpha; one that fits less shows more)"
     )
 
@@ -68,8 +68,7 @@ def _teachers(one: StudiedTeachers) -> str:
 
 def _recommendation(advice: Advice) -> str:
     if advice.temperature is not None:
-        loss = "DIST" if advice.loss == "dist" else "kd"
-        return f"T = {advice.temperature:g}, loss {loss}"
+        return f"T = {advice.temperature:g}, loss {advice.loss}"
     if not advice.choices:
         return f"no T, as {'its alpha is in doubt' if not advice.likeness.alphas else 'no study has such teachers'}"
     found = listing([f"{t:g}" for t in sorted({choice.recommended for choice in advice.choices})])
@@ -137,14 +136,12 @@ def _seeds(one: Students) -> str:
 
 
 def _paths(paths: Sequence[str]) -> str:
-    """The files, without what their folders have in common after the first: `A/{b,c}/result.json`."""
+    """The files, with what they have in common written once: `runs/{a,b}/result.json`."""
     names = list(dict.fromkeys(paths))
-    if len(names) == 1:
-        return names[0]
     top = os.path.commonpath(names)
-    return f"{top}/{{{','.join(_below(top, names))}}}" if top else ", ".join(names)
-
-
-def _below(top: str, names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        yield os.path.relpath(name, top)
+    if len(names) == 1 or not top:
+        return ", ".join(names)
+    folders, files = zip(*(os.path.split(os.path.relpath(name, top)) for name in names), strict=True)
+    if len(set(files)) > 1 or "" in folders:
+        return ", ".join(names)
+    return f"{top}/{{{','.join(folders)}}}/{files[0]}"

@@ -14,7 +14,14 @@ import pytest
 import torch
 
 from vision.cli import CONF, typed
-from vision.settings import ClustersSettings, DiffusionSettings, EvaluateSettings, ProjectSettings, TrainSettings
+from vision.settings import (
+    AdviseSettings,
+    ClustersSettings,
+    DiffusionSettings,
+    EvaluateSettings,
+    ProjectSettings,
+    TrainSettings,
+)
 
 KINDS = {
     "train": TrainSettings,
@@ -22,6 +29,7 @@ KINDS = {
     "diffusion": DiffusionSettings,
     "clusters": ClustersSettings,
     "project": ProjectSettings,
+    "advise": AdviseSettings,
 }
 
 

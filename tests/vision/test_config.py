@@ -21,7 +21,7 @@ def test_every_file_begins_with_a_command_and_comments_every_key(path: Path):
     base = path.parent / "base.yaml"
     lines = path.read_text().splitlines()
     first = lines[1] if lines[0] == "# @package _global_" else lines[0]  # Hydra wants its own line first
-    assert re.match(r"# python -m vision\.(train|evaluate|diffusion|clusters|project) .*=", first)
+    assert re.match(r"# python -m vision\.(train|evaluate|diffusion|clusters|project|advise) .*=", first)
     explained = set(re.findall(r"^ *([a-z_0-9]+):", base.read_text(), re.M)) if "  - base" in lines else set()
     above_hydra = lines[: lines.index("hydra:")] if "hydra:" in lines else lines
     for above, line in itertools.pairwise(above_hydra):
@@ -144,6 +144,7 @@ def test_bad_values_are_refused_with_what_would_be_right(compose, command, overr
 
 def test_every_key_is_read(compose, study, keys_read, settings_kinds, tmp_path):
     """Runs every command for real and watches which settings its code reads."""
+    from vision.advise import give_advice
     from vision.clusters import clusters
     from vision.diffusion import diffusion
     from vision.evaluate import evaluate
@@ -157,6 +158,7 @@ def test_every_key_is_read(compose, study, keys_read, settings_kinds, tmp_path):
     diffusion(compose("diffusion", [*data, *pair, "sets=nearest", f"teacher={study.teacher}"]))
     clusters(compose("clusters", [*data, f"checkpoint={study.teacher}", f"output={tmp_path}", "sets=nearest"]))
     project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}"]))
+    give_advice(compose("advise", [*data, f"checkpoint={study.teacher}", f"evidence={study.root}"]))
     birds = [f"data.data_dir={write_cub(tmp_path / 'cub').parent}", "data.official=false", "data.validation_size=5"]
     small = ["data.image_size=32", "data.resize=36", "recipe.epochs=1", "recipe.batch_size=8", "recipe.warmup_epochs=0"]
     given = ["recipe.precision=32", "loader.workers=1", "accelerator=cpu", "model=tiny_resnet", "required=[]"]

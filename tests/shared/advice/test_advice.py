@@ -43,7 +43,7 @@ def teacher(sample, alpha, task="image-classification", data=None):
 
 
 def records(sample, gains, clusters=None):
-    """Teachers of alpha 0 and .1, students at T = 1 and at each T of `gains[alpha]`, clusters by {alpha: confidence}."""
+    """Teachers of alpha 0 and .1, students at T = 1 and each T of `gains[alpha]`, clusters by {alpha: confidence}."""
     made = []
     for alpha in (0.0, 0.1):
         for seed in SEEDS:
@@ -129,6 +129,29 @@ def test_this_very_teachers_study_goes_before_others(sample, tmp_path):
     advice = advice_on(sample, tmp_path, made, 0.1)
     assert advice.temperature == 4.0
     assert len(advice.choices) == 1
+
+
+def test_dist_students_of_the_same_teachers_that_are_better_decide_the_loss(sample, tmp_path):
+    made = records(sample, {0.1: {2.0: CHANCE}})
+    for seed in SEEDS:
+        of = sample.teacher(0.1, seed)
+        dist = dataclasses.replace(sample.student(of, 4.0), loss="dist", sha256=sample.digest("dist", seed))
+        metrics = sample.image_metrics(LOW[seed] + 3 + BETTER[seed])
+        made.append(sample.model_record(f"dist {seed}", dist, metrics, of))
+    advice = advice_on(sample, tmp_path, made, 0.1)
+    assert (advice.temperature, advice.loss) == (4.0, "dist")
+    assert [choice.recommended for choice in advice.choices] == [1.0]  # of KD
+    [line] = [line for line in advice_lines(advice) if line.startswith("DIST, T = 4 less KD, T = 2")]
+    assert "+3.72 \u00b1 " in line  # 3 + 1.1 less CHANCE's 0.38
+    assert "n = 5), better beyond chance" in line
+    assert "recommendation: T = 4, loss dist" in advice_lines(advice)
+
+
+def test_the_folders_of_records_are_written_once(sample, tmp_path):
+    advice = advice_on(sample, tmp_path, records(sample, {}), 0.1)
+    [line] = [line for line in advice_lines(advice) if line.startswith(f"    {tmp_path}")]
+    names = [f"student 0.1 1 {seed}" for seed in SEEDS]
+    assert line == f"    {tmp_path}/runs/{{{','.join(sample.digest(name)[:8] for name in names)}}}/result.json"
 
 
 @pytest.mark.parametrize(("task", "students"), [("image-classification", 4), ("translation", 2)])
