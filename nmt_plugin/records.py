@@ -55,7 +55,9 @@ class TrainedModel:
             alpha=_alpha(criterion, self._state["model"]),
             temperature=criterion.temperature if distilled else None,
             kd_weight=criterion.kd_weight if distilled else None,
-            recipe=recipe(self._config) | ({} if identity is None else _distillation(criterion, identity.topk)),
+            recipe=recipe(self._config) | ({} if identity is None else _kept(criterion, identity.topk)),
+            loss=_loss(criterion) if distilled else None,
+            distill=_weights(criterion) if distilled else {},
         )
 
     def teacher(self) -> Model | None:
@@ -111,16 +113,20 @@ def teacher_card(checkpoints: str) -> Model:
     )
 
 
-def _distillation(criterion: DictConfig, topk: int | None) -> dict[str, Any]:
-    """How a student was distilled, besides T and the weight."""
-    recipe: dict[str, Any] = {"criterion.kd_loss": str(criterion.get("kd_loss") or "kl")}
-    if recipe["criterion.kd_loss"] == "dist":  # students of before there was a choice had weights of 1
-        recipe |= {f"criterion.{name}": float(criterion.get(name, 1.0)) for name in ("dist_beta", "dist_gamma")}
-    return (
-        recipe
-        if topk is None
-        else recipe | {"criterion.topk": topk, "criterion.topk_policy": str(criterion.topk_policy)}
-    )
+def _kept(criterion: DictConfig, topk: int | None) -> dict[str, Any]:
+    """What a cache kept of the teacher; nothing of a live one."""
+    return {} if topk is None else {"criterion.topk": topk, "criterion.topk_policy": str(criterion.topk_policy)}
+
+
+def _loss(criterion: DictConfig) -> str:
+    return "dist" if criterion.get("kd_loss") == "dist" else "kd"
+
+
+def _weights(criterion: DictConfig) -> dict[str, float]:
+    """Of DIST's terms; students of before there was a choice had 1."""
+    if _loss(criterion) != "dist":
+        return {}
+    return {name: float(criterion.get(f"dist_{name}", 1.0)) for name in ("beta", "gamma")}
 
 
 def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:

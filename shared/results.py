@@ -156,10 +156,10 @@ class Panel:
 @dataclass(frozen=True)
 class Result:
     """One `result.json`. `name` is unique within a folder of results; `models` and `teacher` hold what it is about:
-    one model for kinds `model` and `clusters`, the members for `ensemble`, the students (low T first) for `diffusion`, one per panel
-    for `projection`. `teacher` is the teacher's Model card where there is one (for `projection`, panels may differ:
-    None), the first of `teachers` where there are several; `teachers` is empty for one. `combination` is how an
-    ensemble's members were combined: "probabilities", "logits" or "vote".
+    one model for kinds `model` and `clusters`, the members for `ensemble`, the students (low T first) for `diffusion`,
+    one per panel for `projection`. `teacher` is the teacher's Model card where there is one (for `projection`, panels
+    may differ: None), the first of `teachers` where there are several; `teachers` is empty for one. `combination` is
+    how an ensemble's members were combined: "probabilities", "logits" or "vote".
     """
 
     kind: str

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shared.errors import UserError
 from shared.report.grouping import comparable_groups
@@ -54,7 +54,7 @@ def read_evidence(folder: str | Path | None, task: str) -> Evidence | None:
             return None
         folder = DEFAULT
     by_path = {path: r for path, r in read_results_by_path(folder).items() if r.task == task}
-    records = [_with_its_loss(record) for record in by_path.values()]
+    records = list(by_path.values())
     return Evidence(str(folder), task, records, {record.name: str(path) for path, record in by_path.items()})
 
 
@@ -74,18 +74,3 @@ def _nearest(studies: Sequence[Study], teacher: Model, data: str) -> list[Study]
     own = [one for one in studies if any(i.teacher.sha256 == teacher.sha256 for i in one.group.items)]
     alike = [one for one in studies if any(i.record.data.name == data for i in one.group.items)]
     return own or alike or list(studies)
-
-
-def _with_its_loss(record: Result) -> Result:
-    """The record of an NMT student with the loss where those of images have it."""
-    model = record.models[0]
-    loss = model.recipe.get(f"{_NMT}kd_loss")
-    if loss is None or model.loss is not None:
-        return record
-    weights: dict[str, Any] = {
-        k: v for k, v in model.recipe.items() if k.startswith((f"{_NMT}dist_", f"{_NMT}kd_loss"))
-    }
-    recipe = {name: value for name, value in model.recipe.items() if name not in weights}
-    settings = {k.removeprefix(_NMT): v for k, v in weights.items() if not k.endswith("kd_loss")}
-    named = dataclasses.replace(model, loss="dist" if loss == "dist" else "kd", recipe=recipe, distill=settings)
-    return dataclasses.replace(record, models=[named, *record.models[1:]])

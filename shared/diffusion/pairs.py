@@ -37,5 +37,5 @@ def check_pair(low: Student, high: Student) -> None:
 
 
 def _must_agree(student: Student) -> dict[str, Any]:
-    own = {what: getattr(student.model, what) for what in ("arch", "seed", "kd_weight", "alpha")}
-    return own | student.further | student.model.recipe
+    own = {what: getattr(student.model, what) for what in ("arch", "seed", "kd_weight", "alpha", "loss")}
+    return own | student.further | student.model.distill | student.model.recipe

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,6 +34,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
     return MeanInterval(mean, t_quantile(0.5 + level / 2, n - 1) * math.sqrt(variance / n), n)
 
 
+@lru_cache
 def t_quantile(probability: float, degrees: int) -> float:
     """Quantile of Student's t, for a probability in [0.5, 1).
 

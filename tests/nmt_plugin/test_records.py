@@ -246,12 +246,13 @@ def test_a_record_tells_students_of_another_loss_or_k_apart(
     make_cache: Callable[..., Path], teachers: list[Path], student: Callable[..., TrainedModel]
 ) -> None:
     live = {"teacher": str(teachers[0]), "teacher_cache": None, "topk_policy": "tail"}
-    of_old = student(teacher=str(teachers[0])).card().recipe  # before there was a choice
-    assert student(**live, kd_loss="kl").card().recipe == of_old
-    of_dist = student(**live, kd_loss="dist").card().recipe
-    assert of_dist != of_old
-    assert student(**live, kd_loss="dist", dist_beta=1.0, dist_gamma=1.0).card().recipe == of_dist
-    assert student(**live, kd_loss="dist", dist_beta=1.0, dist_gamma=0.5).card().recipe != of_dist
+    of_old, of_kd = student(teacher=str(teachers[0])).card(), student(**live, kd_loss="kl").card()
+    assert (of_kd.loss, of_kd.distill, of_kd.recipe) == ("kd", {}, of_old.recipe)
+    assert (of_old.loss, of_old.distill) == ("kd", {})  # before there was a choice
+    of_dist = student(**live, kd_loss="dist").card()
+    assert (of_dist.loss, of_dist.distill, of_dist.recipe) == ("dist", {"beta": 1.0, "gamma": 1.0}, of_old.recipe)
+    other = student(**live, kd_loss="dist", dist_beta=1.0, dist_gamma=0.5).card()
+    assert other.distill == {"beta": 1.0, "gamma": 0.5}
     caches = [make_cache("--topk", k, output=k) for k in ("4", "5")]
     by_cache = [student(teacher_cache=str(cache), kd_loss="kl", topk_policy="tail").card().recipe for cache in caches]
     assert by_cache[0] != by_cache[1]

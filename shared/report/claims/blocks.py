@@ -58,7 +58,7 @@ def _comparisons(verdict: Verdict) -> Iterator[Tables]:
         table = _table(f"{verdict.claim}, {verdict.status}: what it requires", required, verdict.measure)
         yield Tables([table], folded=f"{verdict.claim}: {_number(required)}" if len(required) > _LONG else "")
     if beside := [c for c in verdict.comparisons if not c.required]:
-        table = _table(f"{verdict.claim}: not required, so without a Holm p", beside, verdict.measure)
+        table = _table(f"{verdict.claim}: not required, so not in Holm's correction", beside, verdict.measure)
         yield Tables([table], folded=f"{verdict.claim}: {_number(beside)} beside, not required")
 
 
@@ -69,15 +69,15 @@ def _number(comparisons: Sequence[Comparison]) -> str:
 def _table(caption: str, comparisons: Sequence[Comparison], measure: str) -> Table:
     items = any(c.items for c in comparisons)
     items_p = any(c.items_p is not None for c in comparisons)
-    header = ["", "Predicted", "Mean difference", "Found", "n", "p", "Holm p", "g", "Sign-flip p"]
-    header += [f"95{NO_BREAK}% over items"] * items + ["p over items"] * items_p
-    rows = [_row(c, items, items_p) for c in comparisons]
+    header = ["", "Predicted", "Mean difference", "Found", "n", "p (Holm)", "g", "Sign-flip p"]
+    header += [f"95{NO_BREAK}% over items{' (p)' * items_p}"] * items
+    rows = [_row(c, items) for c in comparisons]
     units = listing(list(dict.fromkeys(c.unit for c in comparisons)))
     note = f"{measure} Unit: {units}. Mean {PLUS_MINUS} half-width of the {CONFIDENCE} interval.".strip()
     return Table(caption, header, rows, note)
 
 
-def _row(comparison: Comparison, items: bool, items_p: bool) -> list[Cell]:
+def _row(comparison: Comparison, items: bool) -> list[Cell]:
     effect = comparison.effect_size
     row = [
         Cell(comparison.label),
@@ -85,20 +85,22 @@ def _row(comparison: Comparison, items: bool, items_p: bool) -> list[Cell]:
         contrast_cell(comparison.values, comparison.digits),
         Cell(outcome(comparison)),
         Cell(f"{comparison.mean.n}"),
-        _p_cell(comparison.p),
-        _p_cell(comparison.adjusted_p),
+        _p_cell(comparison.p, comparison.adjusted_p),
         Cell("\N{EN DASH}" if effect is None else number(effect, 2)),
         _p_cell(comparison.sign_flip_p),
     ]
-    return row + [_interval_cell(comparison)] * items + [_p_cell(comparison.items_p)] * items_p
+    return row + [_interval_cell(comparison)] * items
 
 
-def _p_cell(p: float | None) -> Cell:
-    return Cell(p_text(p), title="" if p is None else repr(p))
+def _p_cell(p: float | None, adjusted: float | None = None) -> Cell:
+    text = p_text(p) if adjusted is None else f"{p_text(p)} ({p_text(adjusted)})"
+    return Cell(text, title=", ".join(repr(value) for value in (p, adjusted) if value is not None))
 
 
 def _interval_cell(comparison: Comparison) -> Cell:
     if comparison.items is None:
         return Cell("\N{EN DASH}", title="not every record has outcomes")
     low, high = comparison.items.low, comparison.items.high
-    return Cell(f"{signed(low, comparison.digits)} to {signed(high, comparison.digits)}", title=f"{low!r}, {high!r}")
+    p = "" if comparison.items_p is None else f" ({p_text(comparison.items_p)})"
+    text = f"{signed(low, comparison.digits)} to {signed(high, comparison.digits)}{p}"
+    return Cell(text, title=f"{low!r}, {high!r}")

@@ -7,10 +7,10 @@ from shared.report.text import CONFIDENCE, NO_BREAK, count, listing
 
 RULE = (
     f"A comparison is a mean of differences that are paired by seed, with its {CONFIDENCE} interval. p is that of the "
-    "two-sided t test that the mean is 0; Holm p is the same after Holm's correction for all the comparisons that the "
-    f"claim requires. Confirmed: every required comparison has the predicted sign with Holm p < {LEVEL:g}. Refuted: at "
-    f"least one has the opposite sign with Holm p < {LEVEL:g}. Undecided: all else, as with fewer than 2 seeds or with "
-    "records that are missing; it does not mean that there is no effect."
+    "two-sided t test that the mean is 0, in brackets after Holm's correction for all the comparisons that the claim "
+    f"requires (Holm p). Confirmed: every required comparison has the predicted sign with Holm p < {LEVEL:g}. Refuted: "
+    f"at least one has the opposite sign with Holm p < {LEVEL:g}. Undecided: all else, as with fewer than 2 seeds or "
+    "with records that are missing; it does not mean that there is no effect."
 )
 FURTHER = (
     "Beside them stand g, Hedges' effect size of the differences, and the sign-flip p, which assumes no normal "

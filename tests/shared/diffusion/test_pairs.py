@@ -47,6 +47,8 @@ def test_teachers_and_students_of_others_are_refused(sample: ModuleType) -> None
         ({"alpha": 0.1}, r"alpha too \(None; 0.1\)"),
         ({"recipe": {"epochs": 4, "lr": 0.5}}, r"lr too \(0.05; 0.5\)"),
         ({"recipe": {"epochs": 4}}, r"lr too \(0.05; None\)"),
+        ({"loss": "dist"}, r"loss too \(None; dist\)"),
+        ({"distill": {"beta": 0.5}}, r"beta too \(None; 0.5\)"),
     ],
 )
 def test_any_other_difference_is_named(sample: ModuleType, changes: dict[str, Any], message: str) -> None:
