@@ -3,6 +3,7 @@ import itertools
 import re
 from pathlib import Path
 
+import hydra
 import pytest
 
 from shared.errors import UserError
@@ -28,6 +29,18 @@ def test_every_file_begins_with_a_command_and_comments_every_key(path: Path):
         key = re.match(r" *([a-z_0-9]+):", line)
         if key and key[1] not in {"defaults", *explained} and not line.startswith("    "):
             assert above.lstrip().startswith("#") or "  # " in line or ": {s1" in line, line
+
+
+@pytest.mark.parametrize("command", [p.stem for p in sorted(CONF.glob("*.yaml"))])
+def test_every_command_can_be_swept(command):
+    """`point` is for other keys to refer to, and with `keep` a sweep leaves alone the records that are there."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose(command)
+    assert config.point == {}
+    assert config.get("keep", False) is False
+    assert ("keep" in config) == (
+        command not in ("train", "advise")
+    )  # train keeps what is finished; advise has no record
 
 
 @pytest.mark.parametrize("option", [p.stem for p in sorted((CONF / "experiment").glob("*.yaml"))])
