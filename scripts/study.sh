@@ -154,6 +154,6 @@ launch_words
 "study_$STUDY"
 STATUS=0
 missing || STATUS=2
-if find "$RUNS" -name result.json | grep -q .; then python -m shared.report "$RUNS"; fi
+if [ -n "$(find "$RUNS" -name result.json -print -quit)" ]; then python -m shared.report "$RUNS"; fi
 if [ -n "$PUBLISH" ]; then publish; fi
 if [ $STATUS != 0 ]; then fail "some records are missing (above); call it again to run what is missing"; fi

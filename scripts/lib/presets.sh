@@ -188,6 +188,6 @@ finish() { # TITLE: run the cells, then report what there is; 1 where something 
     if [ "$SCALE" = mini ]; then note="Miniature: small models, on CPU cores. $note"; fi
   fi
   run_cells || status=1
-  if find "$RUNS/nmt" -name result.json 2>/dev/null | grep -q .; then report "$1" "$note"; fi
+  if [ -n "$(find "$RUNS/nmt" -name result.json -print -quit 2>/dev/null)" ]; then report "$1" "$note"; fi
   if [ $status != 0 ]; then fail "some steps failed (above); call it again to run those that are missing"; fi
 }
