@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,25 @@ from shared.locks import lock_folder
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def run_job(command: str, done: Path, log: str | None = None) -> bool:
+def run_job(command: str, done: Path, log: str | None = None, needs: Sequence[str] = ()) -> bool:
     """Run the command unless `done` is there; whether it ran. It is logged to `log`, or else beside `done`.
 
-    Raises UserError for a command that cannot be read or found, where another process is at it, and where it fails.
+    Raises UserError for a command that cannot be read or found, where a file of `needs` is not there or another process
+    is at it, and where the command fails or does not make `done`.
     """
     if done.exists():
         return False
     words = _words(command)
+    if missing := [file for file in needs if not Path(file).exists()]:
+        raise UserError(f"{missing[0]} is not there, which this needs; what makes it has failed or was not run")
     path = done.with_name(f"{done.name}.log") if log is None else Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = lock_folder(done.parent, f"making {done.name} in")
     try:
         _call(words, path)
         if not done.exists():
+            if done.suffix:
+                raise UserError(f"{words[0]} ended well, but {done} is not there; see {path}")
             done.touch()
     finally:
         os.close(handle)
@@ -80,6 +86,12 @@ def main() -> None:
             _main()
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(" ".join(str(error).split())) from None
+        except RuntimeError as error:
+            if not str(error).startswith('Could not detect "srun"'):  # submitit's words
+                raise
+            raise UserError(
+                "hydra/launcher=submitit_slurm: there is no srun here; start the sweep on the cluster"
+            ) from None
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="job")
@@ -90,7 +102,7 @@ def _main(config: DictConfig) -> None:
     point = " ".join(f"{key}={value}" for key, value in values["point"].items())
     log = None if values["log"] is None else str(values["log"])
     try:
-        ran = run_job(str(values["command"]), Path(str(values["done"])), log)
+        ran = run_job(str(values["command"]), Path(str(values["done"])), log, list(map(str, values["needs"])))
     except UserError as error:  # each in its place: the launcher tells of the first one alone
         print(f"{point}: {error}", file=sys.stderr, flush=True)
         raise

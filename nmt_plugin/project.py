@@ -14,6 +14,7 @@ from nmt_plugin.decoder_states.sample import StateSample
 from nmt_plugin.decoder_states.sentences import Sentences
 from nmt_plugin.decoder_states.study import SPLITS, check_output, data_record, device_name, quiet_libraries
 from nmt_plugin.decoder_states.token_classes import TokenClasses
+from nmt_plugin.decoder_states.token_sets import read_sets
 from shared.diffusion import CentroidAccumulator, PenultimateProjection
 from shared.errors import UserError, exit_on_user_error
 from shared.files import atomic_path
@@ -43,26 +44,27 @@ def project(args: argparse.Namespace) -> Result:
     the same (alpha, temperature).
     """
     clock = RunClock()
-    if len(set(args.tokens)) != 3:
-        raise UserError(f"--tokens is {' '.join(args.tokens)}; name three different tokens, two similar and one not")
+    tokens = args.tokens or _tokens_of_sets(args.sets)
+    if len(set(tokens)) != 3:
+        raise UserError(f"--tokens is {' '.join(tokens)}; name three different tokens, two similar and one not")
     check_output(args.output, "projection")
     corpus = read_corpus(args.corpus)
     readers = [StateReader(path, corpus) for path in args.students]
     _check_columns(readers)
     texts = choose_texts(SPLITS, readers, args.max_sentences, args.seed)
     known = TokenClasses(readers[0].task.target_dictionary, {text.split: text.counts() for text in texts}, floor=1)
-    entries = [known.entries[known.place(token)] for token in args.tokens]
+    entries = [known.entries[known.place(token)] for token in tokens]
     print(*texts, sep="\n", flush=True)
     shown = dict(zip(SPLITS, (args.train_states, args.valid_states), strict=True))
-    columns = [_panels(reader, texts, args.tokens, entries, shown, args.seed) for reader in readers]
+    columns = [_panels(reader, texts, tokens, entries, shown, args.seed) for reader in readers]
     panels = [panel for split in range(len(SPLITS)) for panel in (column[split] for column in columns)]
     models = [reader.card for reader in readers] * len(SPLITS)
-    told = [args.tokens, shown, args.max_sentences, args.seed]
+    told = [tokens, shown, args.max_sentences, args.seed]
     notes = [*map(str, texts), f"points drawn by seed {args.seed}"]
     result = Result(
         kind="projection",
         task="translation",
-        name=args.name or unique_name([corpus.name, "projection", *args.tokens], models, told),
+        name=args.name or unique_name([corpus.name, "projection", *tokens], models, told),
         data=data_record(corpus),
         models=models,
         panels=panels,
@@ -70,8 +72,16 @@ def project(args: argparse.Namespace) -> Result:
         provenance=clock.provenance(device_name(readers[0].device)),
     )
     _draw(panels, args.output / "projection.png")
-    print(f"{', '.join(args.tokens)}: {args.output / 'projection.png'} and {write_result(args.output, result)}")
+    print(f"{', '.join(tokens)}: {args.output / 'projection.png'} and {write_result(args.output, result)}")
     return result
+
+
+def _tokens_of_sets(path: Path) -> list[str]:
+    """Two similar tokens and one that is not. Raises UserError for a file that names no S2."""
+    target, sets = next(iter(read_sets(path).items()))
+    if not sets.s2:
+        raise UserError(f"{path} names no S2 of {target}, the third token; name three by --tokens")
+    return [target, sets.s1[0], sets.s2[0]]
 
 
 def _check_columns(readers: Sequence[StateReader]) -> None:
@@ -160,8 +170,14 @@ def _parser() -> argparse.ArgumentParser:
         help="checkpoints, one column each; teachers may be among them",
     )
     parser.add_argument("--corpus", required=True, type=Path, help="folder that python -m nmt_plugin.corpora built")
-    parser.add_argument(
-        "--tokens", required=True, nargs=3, metavar="TOKEN", help="three target tokens, two similar and one not"
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("--tokens", nargs=3, metavar="TOKEN", help="three target tokens, two similar and one not")
+    either.add_argument(
+        "--sets",
+        type=Path,
+        metavar="FILE",
+        help="in their place, class sets as nmt_plugin.diffusion reads and writes them: the first target, and the "
+        "first token of its S1 and of its S2",
     )
     parser.add_argument("--output", required=True, type=Path, help="folder for projection.png and result.json")
     parser.add_argument("--name", help="name of the record in reports (default: corpus, tokens, and a short hash)")

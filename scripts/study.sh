@@ -15,7 +15,7 @@ source scripts/lib/study_nmt.sh
 
 # ---- every choice ----------------------------------------------------------------------------------------------------
 ALPHAS="0 0.1"                        # label smoothing of the teachers
-TEMPERATURES="1 2 3 64"               # of distillation; the first is the one that the others are compared with
+TEMPERATURES="1 2 3 64"               # of distillation; the lowest is the one that the others are compared with
 SEEDS=""                              # each trains its own teachers and students; vision "1 2 3 4 5", nmt "1 2 3"
 SCALE=mini
 LAUNCHER=joblib                       # Hydra's: basic (in turn), joblib (processes of this machine), submitit_slurm
@@ -34,16 +34,18 @@ seeds and temperatures.
   --scale mini|full       mini (default): Fashion-MNIST, or 2 + 2 layers on the LibreOffice Help, on CPU cores;
                           full: ImageNet, or transformer_iwslt_de_en on IWSLT14 in data/nmt/iwslt14.PAIR
   --alphas "A ..."        label smoothing of the teachers, default: $ALPHAS
-  --temperatures "T ..."  default: $TEMPERATURES; the first is what the others are compared with
-  --seeds "S ..."         default: 1 2 3 4 5 (vision), 1 2 3 (nmt)
+  --temperatures "T ..."  default: $TEMPERATURES; the lowest is what the others are compared with
+  --seeds "S ..."         default: 1 2 3 4 5 (vision), 1 2 3 (nmt); to add some, name the old ones too
   --pairs "P ..."         of nmt, default: $PAIRS
   --launcher NAME         Hydra's launcher: basic (one job after another), joblib (default), submitit_slurm
-  --workers N             jobs at a time, one CPU core (or GPU) each, default: $WORKERS
+  --workers N             jobs at a time, one CPU core each, default: $WORKERS; on GPUs Slurm gives each job one, while
+                          the jobs of basic and joblib share the first: give them --workers 1
   --output DIR            default: runs/study-vision or -nmt, with -full or -quick
   --publish DIR           also copy records and report to DIR (a few MB), e.g. results/vision-fashion-mnist
   --quick                 minutes: hardly trained models, one seed; its numbers say nothing
   --fresh                 forget what is in the output folder
-  -- KEY=VALUE ...        further overrides of every vision.train, such as data.data_dir=DIR
+  -- KEY=VALUE ...        settings of Hydra's launcher, such as hydra.launcher.partition=NAME; for vision also of every
+                          vision.train, such as data.data_dir=DIR
 END
 }
 
@@ -83,6 +85,8 @@ read_options() {
 
 check_options() {
   local pair
+  ALPHAS=$(sorted "$ALPHAS") TEMPERATURES=$(sorted "$TEMPERATURES") SEEDS=$(sorted "$SEEDS")
+  read -r PAIRS <<<"$PAIRS"
   case $SCALE in mini | full) ;; *) fail "--scale $SCALE: choose mini or full" ;; esac
   case $LAUNCHER in basic | joblib | submitit_slurm) ;; *) fail "--launcher $LAUNCHER: choose basic, joblib or submitit_slurm" ;; esac
   for pair in $PAIRS; do
@@ -90,10 +94,14 @@ check_options() {
   done
   if [ $QUICK = yes ]; then SEEDS=${SEEDS:-1}; fi
   case $STUDY in vision) SEEDS=${SEEDS:-1 2 3 4 5} ;; nmt) SEEDS=${SEEDS:-1 2 3} ;; esac
-  [ $STUDY = vision ] || [ ${#EXTRA[@]} = 0 ] || fail "KEY=VALUE after -- is for vision; nmt takes its settings from scripts/lib/nmt.sh"
+  check_extra
+  if [ "$LAUNCHER" = submitit_slurm ] && ! command -v srun >/dev/null; then
+    fail "--launcher submitit_slurm: there is no srun here; start the study on the cluster"
+  fi
+  [ "$SCALE$QUICK" != fullyes ] || fail "--quick is for --scale mini; leave one of them out"
   check_numbers --alphas "$ALPHAS" "$ALPHA_PATTERN" '"0 0.1"'
   check_numbers --temperatures "$TEMPERATURES" "$TEMPERATURE_PATTERN" '"1 2 3 64"'
-  check_numbers --seeds "$SEEDS" '[0-9]+' '"1 2 3"'
+  check_numbers --seeds "$SEEDS" "$WHOLE_PATTERN" '"1 2 3"'
   check_numbers --workers "$WORKERS" '[1-9][0-9]*' 2
   LABEL=study-$STUDY
   RUNS=runs/$LABEL
@@ -101,7 +109,36 @@ check_options() {
   if [ $QUICK = yes ]; then RUNS=$RUNS-quick; fi
   if [ -n "$OUTPUT" ]; then RUNS=$(cd "$CALLED_FROM" && realpath -m --relative-base="$OLDPWD_OF_REPOSITORY" -- "$OUTPUT"); fi
   check_path --output "$RUNS"
-  if [ -n "$PUBLISH" ]; then PUBLISH=$(cd "$CALLED_FROM" && realpath -m -- "$PUBLISH"); fi
+  if [ -n "$PUBLISH" ]; then check_publish; fi
+}
+
+sorted() { printf '%s\n' $1 | sort -g | paste -sd ' ' -; } # numbers, without outer blanks
+
+check_extra() { # what stands after --: settings of Hydra's launcher for both studies, of training for vision
+  local override
+  LAUNCHER_EXTRA=() TRAINING_EXTRA=()
+  for override in "${EXTRA[@]}"; do
+    case $override in
+      hydra.launcher.*=*) LAUNCHER_EXTRA+=("$override") ;;
+      *=*) TRAINING_EXTRA+=("$override") ;;
+      *) fail "$override after --: want KEY=VALUE" ;;
+    esac
+  done
+  [ $STUDY = vision ] || [ ${#TRAINING_EXTRA[@]} = 0 ] ||
+    fail "${TRAINING_EXTRA[0]} is for vision; nmt takes its settings from scripts/lib/nmt.sh, and hydra.launcher.* from here"
+}
+
+# What is published replaces what is there: only an earlier publication may be.
+check_publish() {
+  local runs
+  PUBLISH=$(cd "$CALLED_FROM" && realpath -m -- "$PUBLISH")
+  runs=$(realpath -m -- "$RUNS")
+  case $runs/ in "$PUBLISH"/*) fail "--publish $PUBLISH holds the study itself; choose another folder" ;; esac
+  case $PUBLISH/ in "$runs"/*) fail "--publish $PUBLISH lies in the study itself; choose another folder" ;; esac
+  if [ -n "$(ls -A "$PUBLISH" 2>/dev/null)" ]; then
+    [ -f "$PUBLISH/study.json" ] && [ -f "$PUBLISH/report.md" ] ||
+      fail "--publish $PUBLISH holds something else than a published study; choose another folder"
+  fi
 }
 
 # ---- what both studies use ---------------------------------------------------------------------------------------------
@@ -111,13 +148,18 @@ first_of() { echo "${1%% *}"; }
 
 others_of() { case $1 in *' '*) echo "${1#* }" ;; esac; } # without the first; none of one
 
+low_and_high() { printf '%s\n' $TEMPERATURES | sed -n '1p;2{$p};3p'; } # of a figure: the lowest T, the third (or second)
+
 launch_words() { # sets LAUNCH: how Hydra starts the jobs of a sweep
   case $LAUNCHER in
     basic) LAUNCH=() ;;
     joblib) LAUNCH=(hydra/launcher=joblib "hydra.launcher.n_jobs=$WORKERS") ;;
-    submitit_slurm) LAUNCH=(hydra/launcher=submitit_slurm "hydra.launcher.array_parallelism=$WORKERS") ;;
+    submitit_slurm)
+      LAUNCH=(hydra/launcher=submitit_slurm "hydra.launcher.array_parallelism=$WORKERS" hydra.launcher.timeout_min=4320)
+      if [ "$SCALE" = full ]; then LAUNCH+=(hydra.launcher.gpus_per_node=1); fi
+      ;;
   esac
-  LAUNCH+=("hydra.sweep.dir=$RUNS/log/hydra") # what was swept, and submitit's own logs
+  LAUNCH+=("hydra.sweep.dir=$RUNS/log/hydra" "${LAUNCHER_EXTRA[@]}") # what was swept, and submitit's own logs
 }
 
 settings_of_cpu() { # one core for each job
@@ -155,5 +197,5 @@ launch_words
 STATUS=0
 missing || STATUS=2
 if [ -n "$(find "$RUNS" -name result.json -print -quit)" ]; then python -m shared.report "$RUNS"; fi
-if [ -n "$PUBLISH" ]; then publish; fi
 if [ $STATUS != 0 ]; then fail "some records are missing (above); call it again to run what is missing"; fi
+if [ -n "$PUBLISH" ]; then publish; fi

@@ -27,7 +27,8 @@ train_command() { # PAIR CORPUS SAVE_DIR SEED FLAG...: sets TRAIN to the command
   local pair=$1 data=$2/data-bin folder=$3 seed=$4 shared=--share-all-embeddings
   shift 4
   if ! cmp -s "$data/dict.${pair%-*}.txt" "$data/dict.${pair#*-}.txt"; then shared=--share-decoder-input-output-embed; fi
-  TRAIN=(fairseq-train "$data" --user-dir nmt_plugin --source-lang "${pair%-*}" --target-lang "${pair#*-}" "$shared"
+  # One process: fairseq would spread one training over every GPU it sees, and so train another batch size.
+  TRAIN=(fairseq-train "$data" --user-dir nmt_plugin --distributed-world-size 1 --source-lang "${pair%-*}" --target-lang "${pair#*-}" "$shared"
     --save-dir "$folder" --seed "$seed" --no-epoch-checkpoints --save-interval-updates 500 --keep-interval-updates 1
     --validate-interval-updates 1000000 --log-format simple --log-interval 20 "$@")
 }

@@ -18,7 +18,9 @@ check_numbers() { # OPTION LIST PATTERN EXAMPLE
   twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
   [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
 }
-TEMPERATURE_PATTERN='([0-9]*[1-9][0-9]*([.][0-9]+)?|[0-9]*[.][0-9]*[1-9][0-9]*)' ALPHA_PATTERN='0([.][0-9]+)?'
+# As Hydra writes numbers, so that a folder's name is found again: no 0.10, .5 or 01.
+WHOLE_PATTERN='(0|[1-9][0-9]*)'
+TEMPERATURE_PATTERN='([1-9][0-9]*([.][0-9]*[1-9])?|0[.]0{0,3}[1-9]|0[.]0{0,3}[1-9][0-9]*[1-9])' ALPHA_PATTERN='(0|0[.]0{0,3}[1-9]|0[.]0{0,3}[1-9][0-9]*[1-9])'
 
 # A run that is killed outright can stop nothing itself: what it started would go on unseen through all that is left.
 end_with_the_run() { # GROUP

@@ -32,15 +32,14 @@ choose_nmt() {
 }
 
 study_nmt() {
-  local pair alphas temperatures seeds low highs corpus base
+  local pair alphas temperatures seeds low highs corpus base step
   choose_nmt
+  check_corpora
   open_study "$SCALE" "$QUICK" "$CORPUS" "${MODEL[@]}" "${RECIPE[@]}" "${TEACHER_LENGTH[@]}" "${STUDENT_LENGTH[@]}" \
     "$KD_WEIGHT" "$STUDENT_SMOOTHING" "$BEAM" "$MAX_LEN" "$SENTENCES"
   write_study_file "$TITLE" "$NOTE"
   alphas=$(commas "$ALPHAS") temperatures=$(commas "$TEMPERATURES") seeds=$(commas "$SEEDS")
   low=$(first_of "$TEMPERATURES") highs=$(commas "$(others_of "$TEMPERATURES")")
-  # What a translation study measures of clusters needs classes, and the sets of the one are those of all.
-  local step
   for pair in $PAIRS; do
     base=$RUNS/$pair
     expect_nmt
@@ -48,51 +47,64 @@ study_nmt() {
   for pair in $PAIRS; do
     corpus=$CORPUS.$pair base=$RUNS/$pair
     if [ ! -f "$corpus/card.json" ]; then
-      [ "$SCALE" = mini ] || fail "$corpus is no corpus; build it with python -m nmt_plugin.corpora iwslt14"
       sweep "corpus $pair" bash -c 'source scripts/lib/nmt.sh; help_corpus "$@"' _ "$pair" "$corpus"
     fi
     models_of_pair
-    for step in sets diffusion clusters; do "${step}_of_pair"; done
+    for step in sets diffusion clusters projection; do "${step}_of_pair"; done
+  done
+}
+
+check_corpora() { # before anything is trained; those of the LibreOffice Help are built where they are missing
+  local pair card
+  if [ "$SCALE" = mini ]; then return; fi
+  for pair in $PAIRS; do
+    card=$CORPUS.$pair/card.json
+    [ -f "$card" ] || fail "$CORPUS.$pair is no corpus; build it with python -m nmt_plugin.corpora iwslt14, or choose --pairs"
+    grep -q "\"target_language\": \"${pair#*-}\"" "$card" || fail "$CORPUS.$pair is not of the pair $pair; build it again"
   done
 }
 
 models_of_pair() {
-  local TRAIN
-  train_command "$pair" "$corpus" "$base/teacher-$AT-seed\${point.seed}" "\${point.seed}" "${MODEL[@]}" "${RECIPE[@]}" \
-    "${TEACHER_LENGTH[@]}" --criterion smoothed_cross_entropy --label-smoothing "\${point.alpha}"
-  jobs_of "teachers $pair" "teacher-$AT-seed\${point.seed}/trained" "${TRAIN[@]}" -- "+point.alpha=$alphas"
+  local TRAIN of=teacher-$AT-seed\${point.seed}
+  train_command "$pair" "$corpus" "$base/$of" "\${point.seed}" "${MODEL[@]}" "${RECIPE[@]}" "${TEACHER_LENGTH[@]}" \
+    --criterion smoothed_cross_entropy --label-smoothing "\${point.alpha}"
+  jobs_of "teachers $pair" "$of/trained" "" "${TRAIN[@]}" -- "+point.alpha=$alphas"
   train_command "$pair" "$corpus" "$base/student-$AT_T-seed\${point.seed}" "\${point.seed}" "${MODEL[@]}" "${RECIPE[@]}" \
     "${STUDENT_LENGTH[@]}" --criterion word_kd --label-smoothing "$STUDENT_SMOOTHING" --kd-weight "$KD_WEIGHT" \
-    --temperature "\${point.temperature}" --teacher "$base/teacher-$AT-seed\${point.seed}/checkpoint_last.pt"
-  jobs_of "students $pair" "student-$AT_T-seed\${point.seed}/trained" "${TRAIN[@]}" -- \
+    --temperature "\${point.temperature}" --teacher "$base/$of/checkpoint_last.pt"
+  jobs_of "students $pair" "student-$AT_T-seed\${point.seed}/trained" "$of/trained" "${TRAIN[@]}" -- \
     "+point.alpha=$alphas" "+point.temperature=$temperatures"
-  scores_of_pair teachers "teacher-$AT-seed\${point.seed}" "+point.alpha=$alphas"
+  scores_of_pair teachers "$of" "+point.alpha=$alphas"
   scores_of_pair students "student-$AT_T-seed\${point.seed}" "+point.alpha=$alphas" "+point.temperature=$temperatures"
 }
 
 scores_of_pair() { # NAME RUN OVERRIDE...
   local name=$1 run=$2
   shift 2
-  jobs_of "scores of $name $pair" "$run/result.json" python -m nmt_plugin.evaluate --model "$base/$run" \
+  jobs_of "scores of $name $pair" "$run/result.json" "$run/trained" python -m nmt_plugin.evaluate --model "$base/$run" \
     --corpus "$corpus" --name "$pair $run" --beam "$BEAM" --max-len "$MAX_LEN" -- "$@"
 }
 
 # S1 and S2 of the most frequent words, by the centroids of the smoothed teacher of the first seed: the same for all.
 sets_of_pair() {
-  local of sets=$base/sets
-  of=a${ALPHAS##* }
+  local sets=$base/sets of=a${ALPHAS##* } seed high=${TEMPERATURES##* } run
+  seed=seed$(first_of "$SEEDS")
   if [ -e "$base/sets.json" ] || [ -z "$highs" ]; then return; fi
+  for run in "teacher-$of-$seed" "student-$of-T$low-$seed" "student-$of-T$high-$seed"; do
+    if [ ! -e "$base/$run/trained" ]; then return; fi
+  done
   sweep "class sets $pair" python -m nmt_plugin.diffusion --corpus "$corpus" --output "$sets" --max-sentences "$SENTENCES" \
-    --low "$base/student-$of-T$low-seed$(first_of "$SEEDS")/checkpoint_last.pt" \
-    --high "$base/student-$of-T${TEMPERATURES##* }-seed$(first_of "$SEEDS")/checkpoint_last.pt" \
-    --teacher "$base/teacher-$of-seed$(first_of "$SEEDS")/checkpoint_last.pt"
+    --low "$base/student-$of-T$low-$seed/checkpoint_last.pt" --high "$base/student-$of-T$high-$seed/checkpoint_last.pt" \
+    --teacher "$base/teacher-$of-$seed/checkpoint_last.pt"
   if [ -e "$sets/result.json" ]; then mv "$sets/result.json" "$base/sets.json"; fi # not a measurement of its own
 }
 
 diffusion_of_pair() {
   local at=diffusion-$AT-T$low-T\${point.temperature}-seed\${point.seed}
   if [ -z "$highs" ]; then return; fi
-  jobs_of "diffusion $pair" "$at/result.json" python -m nmt_plugin.diffusion --corpus "$corpus" --sets "$base/sets.json" \
+  jobs_of "diffusion $pair" "$at/result.json" \
+    "student-$AT-T$low-seed\${point.seed}/trained student-$AT_T-seed\${point.seed}/trained sets.json" \
+    python -m nmt_plugin.diffusion --corpus "$corpus" --sets "$base/sets.json" \
     --low "$base/student-$AT-T$low-seed\${point.seed}/checkpoint_last.pt" \
     --high "$base/student-$AT_T-seed\${point.seed}/checkpoint_last.pt" --max-sentences "$SENTENCES" \
     --output "$base/$at" --name "$pair $at" -- "+point.alpha=$alphas" "+point.temperature=$highs"
@@ -107,25 +119,38 @@ clusters_of_pair() {
 measure_clusters() { # NAME RUN OVERRIDE...
   local name=$1 run=$2
   shift 2
-  jobs_of "clusters of $name $pair" "clusters-$run/result.json" python -m nmt_plugin.clusters --corpus "$corpus" \
+  jobs_of "clusters of $name $pair" "clusters-$run/result.json" "$run/trained sets.json" \
+    python -m nmt_plugin.clusters --corpus "$corpus" \
     --sets "$base/sets.json" --model "$base/$run/checkpoint_last.pt" --max-sentences "$SENTENCES" \
     --output "$base/clusters-$run" --name "$pair clusters-$run" -- "$@"
 }
 
-jobs_of() { # NAME DONE WORD... -- OVERRIDE...: a sweep over seeds and OVERRIDE of one command, which makes DONE
-  local name=$1 done=$2 command=""
-  shift 2
+projection_of_pair() { # of the first seed: its first target with one class of S1 and one of S2
+  local alpha t of=()
+  if [ -z "$highs" ] || [ ! -e "$base/sets.json" ]; then return; fi
+  for alpha in $ALPHAS; do
+    for t in $(low_and_high); do of+=("$base/student-a$alpha-T$t-seed$(first_of "$SEEDS")/checkpoint_last.pt"); done
+  done
+  sweep "projection $pair" python -m nmt_plugin.project --corpus "$corpus" --sets "$base/sets.json" --students "${of[@]}" \
+    --max-sentences "$SENTENCES" --output "$base/projection" --name "$pair projection-seed$(first_of "$SEEDS")"
+}
+
+jobs_of() { # NAME DONE NEEDS WORD... -- OVERRIDE...: a sweep over seeds and OVERRIDE of a command that makes DONE of NEEDS
+  local name=$1 done=$2 command="" file needs=""
+  for file in $3; do needs="$needs,$base/$file"; done
+  shift 3
   while [ "$1" != -- ]; do
     case $1 in *'${point.'*) command="$command '$1'" ;; *) command="$command $(printf '%q' "$1")" ;; esac
     shift
   done
   shift
   sweep "$name" python -m nmt_plugin.job -m "${LAUNCH[@]}" "$@" "+point.seed=$seeds" "done=$base/$done" \
-    "log=$RUNS/log/$pair/${done%/*}-${done##*/}.log" "command=\"${command# }\""
+    "needs=[${needs#,}]" "log=$RUNS/log/$pair/${done%/*}-${done##*/}.log" "command=\"${command# }\""
 }
 
 expect_nmt() {
   local alpha seed t
+  if [ -n "$highs" ]; then expect $SECONDS_MEASURED "$base/projection/result.json"; fi
   for seed in $SEEDS; do
     for alpha in $ALPHAS; do
       expect_model "teacher-a$alpha-seed$seed" $SECONDS_TEACHER

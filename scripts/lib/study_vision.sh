@@ -12,13 +12,13 @@ choose_vision() {
     TITLE="Label smoothing and distillation on Fashion-MNIST: alpha x T"
     NOTE="Miniature: small networks and 20,000 training images, on CPU cores."
   fi
-  TRAINED=("${EXTRA[@]}") MEASURED=("data=$DATA" keep=true)
+  TRAINED=("${TRAINING_EXTRA[@]}") MEASURED=("data=$DATA" keep=true)
   if [ $QUICK = yes ]; then
     TRAINED+=(recipe.epochs=1 recipe.warmup_epochs=0 recipe.train_size=600)
     NOTE="Quick run: every model saw 600 images once, so the numbers say nothing."
   fi
   local override
-  for override in "${EXTRA[@]}"; do # what says how images are read holds for every command
+  for override in "${TRAINING_EXTRA[@]}"; do # what says how images are read holds for every command
     case $override in data.* | loader=* | loader.*) MEASURED+=("$override") ;; esac
   done
 }
@@ -26,7 +26,7 @@ choose_vision() {
 study_vision() {
   local student name alphas temperatures seeds low highs
   choose_vision
-  open_study "$SCALE" "$QUICK" "$TEACHER" "$STUDENTS" "$SETS" "${EXTRA[@]}"
+  open_study "$SCALE" "$QUICK" "$TEACHER" "$STUDENTS" "$SETS" "${TRAINING_EXTRA[@]}"
   write_study_file "$TITLE" "$NOTE"
   alphas=$(commas "$ALPHAS") temperatures=$(commas "$TEMPERATURES") seeds=$(commas "$SEEDS")
   low=$(first_of "$TEMPERATURES") highs=$(commas "$(others_of "$TEMPERATURES")")
@@ -50,7 +50,7 @@ study_vision() {
     fi
     clusters_of "students $name" "$name-a\${point.alpha}-T\${point.temperature}-seed\${point.seed}" \
       "+point.temperature=$temperatures"
-    sweep "projection $name" python -m vision.project "${MEASURED[@]}" "$(projected "$name")" \
+    sweep "projection $name" python -m vision.project "${MEASURED[@]}" keep=false "$(projected "$name")" \
       "output=$RUNS/projection-$name" "name=$DATA projection-$name-seed$(first_of "$SEEDS")"
   done
   clusters_of teachers "teacher-a\${point.alpha}-seed\${point.seed}"
@@ -64,10 +64,10 @@ clusters_of() { # NAME RUN OVERRIDE...
     "output=$RUNS/clusters-$run" "name=$DATA clusters-$run"
 }
 
-projected() { # STUDENT: of the first seed, a column for every alpha at the lowest T and the third (or last) one
+projected() { # STUDENT: of the first seed, a column for every alpha and these two T
   local alpha t models=""
   for alpha in $ALPHAS; do
-    for t in $(printf '%s\n' $TEMPERATURES | sed -n '1p;3p'); do
+    for t in $(low_and_high); do
       models=$models,$RUNS/$1-a$alpha-T$t-seed$(first_of "$SEEDS")/last.safetensors
     done
   done

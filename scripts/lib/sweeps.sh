@@ -18,7 +18,10 @@ open_study() { # SETTING...
   exec 9>"$RUNS/.lock" # sweeps keep it open, so it also holds until the last process of a killed run has stopped
   flock -n 9 || fail "another run of this study is at work in $RUNS; wait for it to end"
   settings=$(printf '%s\n' "$LABEL" "$@")
-  if [ "$FRESH" = yes ]; then rm -rf "${RUNS:?}"/*; fi
+  if [ "$FRESH" = yes ] && [ -e "$RUNS/settings" ]; then
+    [ "$(head -n 1 "$RUNS/settings")" = "$LABEL" ] || fail "$RUNS is not of $LABEL; choose another --output"
+    rm -rf "${RUNS:?}"/*
+  fi
   if [ -e "$RUNS/settings" ] && [ "$(cat "$RUNS/settings")" != "$settings" ]; then
     fail "$RUNS holds results of other settings; choose another --output, or --fresh replaces them"
   fi
@@ -70,7 +73,7 @@ sweep() { # NAME COMMAND...: what fails is listed at the end of the study, which
   count_records
   LEFT_AT_START=${LEFT_AT_START:-$left}
   set -m # a process group of its own, so that stopping the study stops what it started
-  (end_with_the_run "$BASHPID" >/dev/null 2>&1 9>&- & exec "$@") >>"$log" 2>&1 &
+  (group=$BASHPID; end_with_the_run "$group" >/dev/null 2>&1 9>&- & exec "$@") >"$log" 2>&1 &
   SWEEP=$!
   set +m
   trap 'stop_sweep; echo "stopped; what is finished is kept, and the next call goes on from there" >&2; exit 130' INT TERM

@@ -82,7 +82,7 @@ def test_a_killed_study_goes_on_to_the_same_records(run: Command, whole: tuple[P
     wait_for(lambda: any(folder.glob("student-*/config.yaml")))
     study.send_signal(signal.SIGKILL)
     study.wait()
-    wait_for(lambda: not working_in(folder))  # else the next call is refused: another run is at work
+    wait_for(lambda: not working_in(folder), seconds=15)  # what it had started ends with it, not after its work
     again = run(*command)
     assert again.returncode == 0, again.stdout[-1000:] + again.stderr[-3000:]
     mine, theirs = by_name(folder), by_name(undisturbed)
@@ -99,7 +99,6 @@ def test_what_failed_is_listed_and_other_settings_are_refused(run: Command, tmp_
     assert failed.returncode == 2
     for lost in ("teacher-a0.1-seed1", "student-a0.1-T2-seed1", "clusters-teacher-a0.1-seed1"):
         assert f"{tmp_path}/study/{lost}/result.json" in failed.stderr
-    assert "the model has diverged" in failed.stderr
     assert failed.stderr.endswith("error: some records are missing (above); call it again to run what is missing\n")
     other = run(*command)
     assert other.returncode == 2
@@ -112,7 +111,8 @@ def test_the_nmt_study_ends_in_verdicts(run: Command, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stdout[-1000:] + made.stderr[-3000:]
     results = by_name(tmp_path / "study")
     kinds = [result.kind for result in results.values()]
-    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"model": 6, "clusters": 6, "diffusion": 2}
+    wanted = {"model": 6, "clusters": 6, "diffusion": 2, "projection": 1}
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == wanted
     sets = [{(eta.target, eta.set_name, tuple(eta.members)) for eta in r.eta} for r in results.values() if r.eta]
     assert sets[0] == sets[1]
     design = json.loads((tmp_path / "study" / "study.json").read_text())["design"]
@@ -149,8 +149,8 @@ def working_in(folder: Path) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 300
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -53,6 +53,23 @@ def test_failures_name_the_reason_and_leave_nothing_done(made: Path, command: st
     assert not made.exists()
 
 
+def test_a_command_waits_for_what_it_needs(made: Path, tmp_path: Path) -> None:
+    """A half-trained teacher has a checkpoint, but no mark that its training has ended."""
+    mark = tmp_path / "teacher" / "trained"
+    with pytest.raises(UserError, match="trained is not there, which this needs"):
+        run_job("python -c pass", made, needs=[str(mark)])
+    assert not made.exists()
+    mark.parent.mkdir()
+    mark.touch()
+    assert run_job("python -c pass", made, needs=[str(mark)])
+
+
+def test_a_record_is_never_made_up(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"ended well, but .*result.json is not there"):
+        run_job("python -c pass", tmp_path / "result.json")
+    assert not (tmp_path / "result.json").exists()
+
+
 def test_two_at_once_are_refused_and_a_killed_one_takes_its_command_along(made: Path) -> None:
     sleeper = "python -c 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'"
     code = f"from nmt_plugin.job import *; run_job({sleeper!r}, Path({str(made)!r}))"

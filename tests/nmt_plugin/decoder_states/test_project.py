@@ -42,6 +42,18 @@ def test_the_projection_shows_states_on_the_plane_of_their_output_rows(
             np.testing.assert_allclose(np.abs(panel.centroids[token]), centre, atol=2e-4)
 
 
+def test_tokens_of_class_sets(models: dict[str, Path], corpus: Path, tmp_path: Path) -> None:
+    """The first target with the first of either set; a set that is not named leaves no third token."""
+    sets = tmp_path / "sets.json"
+    sets.write_text('{"\u2581eins": {"s1": ["\u2581zwei"], "s2": [","]}, "\u2581zwei": {"s1": ["\u2581eins"]}}')
+    words = ["--students", models["low"], "--corpus", corpus, "--sets", sets, "--output", tmp_path / "p"]
+    project.main([str(word) for word in words])
+    assert list(read_result(tmp_path / "p" / "result.json").panels[0].points) == ["\u2581eins", "\u2581zwei", ","]
+    sets.write_text('{"\u2581zwei": {"s1": ["\u2581eins"]}}')
+    with pytest.raises(SystemExit):
+        project.main([str(word) for word in words])
+
+
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
