@@ -162,10 +162,6 @@ launch_words() { # sets LAUNCH: how Hydra starts the jobs of a sweep
   LAUNCH+=("hydra.sweep.dir=$RUNS/log/hydra" "${LAUNCHER_EXTRA[@]}") # what was swept, and submitit's own logs
 }
 
-settings_of_cpu() { # one core for each job
-  export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
-}
-
 json_list() { echo "[$(printf '%s\n' $1 | paste -sd, -)]"; }
 
 write_study_file() { # TITLE NOTE: what the report is of, and what it should find
@@ -191,7 +187,7 @@ OLDPWD_OF_REPOSITORY=$PWD
 read_options "$@"
 bash scripts/setup.sh
 export PATH="$PWD/.venv/bin:$PATH"
-settings_of_cpu
+cpu_settings
 launch_words
 "study_$STUDY"
 STATUS=0

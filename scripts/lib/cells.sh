@@ -9,13 +9,6 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
-cpu_settings() { # one core for each worker
-  export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
-  # The allocator keeps large temporary tensors instead of returning them to the system and faulting them in again,
-  # which is what a CPU spends much of a softmax over the dictionary on.
-  export MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
-}
-
 # ---- the folder ------------------------------------------------------------------------------------------------------
 CELL_NAMES=() CELL_DONE=() CELL_NEEDS=() CELL_SECONDS=() CELL_COMMANDS=()
 

@@ -27,3 +27,10 @@ end_with_the_run() { # GROUP
   while kill -0 $$ 2>/dev/null; do sleep 1; done # $$ is the run's own process, in what it started too
   kill -- "-$1"
 }
+
+cpu_settings() { # one core for each worker
+  export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
+  # The allocator keeps large temporary tensors instead of returning them to the system and faulting them in again,
+  # which is what a CPU spends much of a softmax over the dictionary on.
+  export MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
+}

@@ -49,7 +49,8 @@ view() { # NAME
   local there all left minutes
   count_records
   minutes=$(awk -v left="$left" -v at_start="$LEFT_AT_START" -v took="$SECONDS" -v workers="$WORKERS" 'BEGIN {
-    speed = (at_start - left + 60 * workers) / (took + 60) / workers # 1: as fast as measured; the minute steadies the start
+    # 1: as fast as measured; ten minutes steady the start, when much is at work and little is done
+    speed = (at_start - left + 600 * workers) / (took + 600) / workers
     printf "%d", left / workers / speed / 60 + 1 }')
   if [ "$left" = 0 ]; then minutes=0; fi
   printf '[%s %4ss] %s: %s of %s records, about %s min left\n' "$LABEL" "$SECONDS" "$1" "$there" "$all" "$minutes"

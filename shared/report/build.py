@@ -84,7 +84,7 @@ def build_document(records: Mapping[Path, Result], folder: Path, study: Study) -
     etas = eta_groups(pairs)
     clusters = comparable_groups(results, "clusters")
     design = study.design
-    claims = claim_sets(records, studies.by_temperature, design.temperatures if design else ())
+    claims = claim_sets(records, studies.by_temperature, design)
     said = claim_headlines(claims) + headlines(models, etas) + _other_headlines(studies)
     lacking = missing_cells(design, studies.by_temperature) if design else []
     sections = [Section("In short", [*_short(said), *map(Caution, lacking)])]

@@ -8,8 +8,11 @@ from itertools import product
 
 from shared.report.grouping import Item, comparable_groups, gather
 from shared.report.scores import TEACHER, Row
-from shared.report.text import ALPHA, listing
+from shared.report.text import ALPHA, ARROW, listing
 from shared.results import Result
+
+Place = Row | tuple[float | None, float | None]  # a model's, or the (T1, T2) of a diffusion index
+_OF_KIND = {"model": "", "clusters": "clusters of ", "diffusion": "diffusion index of "}
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,27 @@ class Design:
     temperatures: list[float]
     seeds: list[int]
 
+    def places(self, kind: str) -> list[Place]:
+        """Of the records of a kind: the teacher and each T, or for `diffusion` each step up from the lowest T."""
+        if kind != "diffusion":
+            return [TEACHER, *self.temperatures]
+        ascending = sorted(self.temperatures)
+        return [(ascending[0], high) for high in ascending[1:]]
+
 
 def missing_cells(design: Design, records: Sequence[Result]) -> list[str]:
-    """A caution for each data set and pair of architectures whose cells do not all have a record of kind `model`.
+    """A caution for each data set and pair of architectures whose cells do not all have records.
 
-    Recipes are not told apart: a cell counts as there whatever table it stands in.
+    Of the kinds `model`, `clusters` and `diffusion`, those of which there is any record. Recipes are not told apart: a
+    cell counts as there whatever table it stands in.
     """
-    items = [item for group in comparable_groups(records, "model").groups for item in group.items]
+    items = [item for group in comparable_groups(of_kd(records), *_OF_KIND).groups for item in group.items]
     cautions = []
     for siblings in gather(items, lambda i: (i.record.data.name, i.teacher.arch)):
         students = dict.fromkeys(item.student.arch for item in siblings if item.student)
         for arch in students or [None]:
-            lacking = list(_lacking(design, siblings, arch))
+            its = [item for item in siblings if item.student is None or item.student.arch == arch]
+            lacking = [text for kind in _OF_KIND for text in _lacking(design, kind, its)]
             if lacking:
                 first = siblings[0]
                 who = f"teacher {first.teacher.arch}" + (f", student {arch}" if arch else "")
@@ -41,18 +53,36 @@ def missing_cells(design: Design, records: Sequence[Result]) -> list[str]:
     return cautions
 
 
-def _lacking(design: Design, items: Sequence[Item], arch: str | None) -> Iterator[str]:
-    """`student, alpha 0.1, T 3, seeds 4 and 5`."""
-    found = {_cell(item) for item in items if item.student is None or item.student.arch == arch}
-    rows: list[Row] = [TEACHER, *design.temperatures]
-    for alpha, row in product(design.alphas, rows):
-        if seeds := [str(seed) for seed in design.seeds if (alpha, row, seed) not in found]:
-            who = f"{TEACHER}, {ALPHA} {alpha:g}" if isinstance(row, str) else f"student, {ALPHA} {alpha:g}, T {row:g}"
-            yield f"{who}, seed{'s' if len(seeds) > 1 else ''} {listing(seeds)}"
+def of_kd(records: Sequence[Result]) -> list[Result]:
+    """Without those of students by other losses."""
+    return [record for record in records if record.models[0].loss in (None, "kd")]
 
 
-def _cell(item: Item) -> tuple[float | None, Row, int | None]:
-    """Alpha of the teacher, row of the table, seed of the model."""
+def _lacking(design: Design, kind: str, items: Sequence[Item]) -> Iterator[str]:
+    """`clusters of student, alpha 0.1, T 3 and 64, seeds 4 and 5`; nothing where no item is of the kind."""
+    found = {_cell(item) for item in items if item.record.kind == kind}
+    if not found:
+        return
+    cells = [
+        (alpha, place, seeds)
+        for alpha, place in product(design.alphas, design.places(kind))
+        if (seeds := tuple(str(seed) for seed in design.seeds if (alpha, place, seed) not in found))
+    ]
+    for alike in gather(cells, lambda cell: (cell[0], cell[1] == TEACHER, cell[2])):
+        alpha, first, seeds = alike[0]
+        who = TEACHER if first == TEACHER else "student"
+        at = "" if first == TEACHER else f", T {listing([_temperatures(place) for _, place, _ in alike])}"
+        yield f"{_OF_KIND[kind]}{who}, {ALPHA} {alpha:g}{at}, seed{'s' if len(seeds) > 1 else ''} {listing(seeds)}"
+
+
+def _cell(item: Item) -> tuple[float | None, Place, int | None]:
+    """Alpha of the teacher, place, seed of the model."""
     if item.student is None:
         return item.teacher.alpha, TEACHER, item.teacher.seed
-    return item.teacher.alpha, item.student.temperature, item.student.seed
+    first, *second = [model.temperature for model in item.record.models]
+    place: Place = (first, second[0]) if item.record.kind == "diffusion" else first
+    return item.teacher.alpha, place, item.student.seed
+
+
+def _temperatures(place: Place) -> str:
+    return f" {ARROW} ".join(f"{t:g}" for t in (place if isinstance(place, tuple) else [place]))

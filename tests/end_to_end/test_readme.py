@@ -19,6 +19,7 @@ README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding=
 ELSEWHERE = {
     "bash scripts/demo.sh": "test_demo.py runs it with --quick",
     "bash scripts/test.sh": "it is what runs this test",
+    "bash scripts/study.sh vision": "test_study.py runs it with --quick",
     "source .venv/bin/activate": "the tests run in that environment already",
 }
 SHORTER = {

@@ -45,10 +45,10 @@ def title(one: ClaimSet) -> str:
 
 def _verdict_table(one: ClaimSet) -> Table:
     rows = [
-        [Cell(v.claim), Cell(v.statement), Cell(v.status), Cell(in_numbers(v)), Cell(seeds_of(v)), Cell(remarks(v))]
+        [Cell(f"{v.claim}. {v.statement}"), Cell(v.status), Cell(in_numbers(v)), Cell(seeds_of(v)), Cell(remarks(v))]
         for v in one.verdicts
     ]
-    header = ["Claim", "In words", "Verdict", "Comparisons", "Seeds", "Remarks"]
+    header = ["Claim", "Verdict", "Comparisons", "Seeds", "Remarks"]
     return Table("Verdicts", header, rows, numeric=False)
 
 

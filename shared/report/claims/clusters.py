@@ -21,7 +21,7 @@ _WORDS = {
 def tighter_clusters(evidence: Evidence) -> Verdict:
     """C1: the spread of the teacher's clusters falls with alpha, on train and on validation."""
     comparisons, missing = _compare(evidence, [TEACHER], {"spread": (-1, True), "stability": (+1, False)})
-    return judge("C1", "Label smoothing tightens the teacher's clusters.", comparisons, missing)
+    return judge("C1", "Label smoothing tightens the teacher's clusters.", comparisons, missing, seeds=evidence.seeds)
 
 
 def larger_distances(evidence: Evidence) -> Verdict:
@@ -33,7 +33,8 @@ def larger_distances(evidence: Evidence) -> Verdict:
     statement = f"Label smoothing moves similar classes apart, in the teacher and in {student}."
     if low is None:
         missing = [*missing, "a student with a temperature"]
-    return judge("C2", statement, comparisons, missing, note=_sets_note(evidence, comparisons))
+    note = _sets_note(evidence, comparisons)
+    return judge("C2", statement, comparisons, missing, seeds=evidence.seeds, note=note)
 
 
 def _compare(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from shared.report.cells import Values
+from shared.report.text import count
 from shared.stats import Interval, MeanInterval, effect_size, holm, mean_interval, sign_flip_test, t_test
 
 LEVEL = 0.05  # of Holm's adjusted p
@@ -36,6 +37,11 @@ class Comparison:
     @cached_property
     def differences(self) -> list[float]:
         return [value for _, value in self.values.values()]
+
+    @property
+    def seeds(self) -> set[int | None]:
+        """Of the students, or of the teachers where those are compared."""
+        return {teacher if student is None else student for teacher, student in self.values}
 
     @cached_property
     def mean(self) -> MeanInterval:
@@ -92,21 +98,33 @@ def judge(
     comparisons: Sequence[Comparison],
     missing: Sequence[str] = (),
     *,
+    seeds: Sequence[int] = (),
     measure: str = "",
     note: str = "",
 ) -> Verdict:
     """Adjust the p values of the required comparisons, then apply the rule.
 
     Refuted: at least one required comparison has the opposite sign beyond chance. Confirmed: all have the predicted one
-    beyond chance, and none is missing. Undecided otherwise, as with fewer than 2 seeds.
+    beyond chance, and neither a comparison nor one of the planned `seeds` is missing. Undecided otherwise, as with
+    fewer than 2 seeds.
     """
     tested = [c for c in comparisons if c.required and c.p is not None]
     adjusted = dict(zip(map(id, tested), holm([c.p for c in tested if c.p is not None]), strict=True))
     judged = [replace(c, adjusted_p=adjusted.get(id(c))) for c in comparisons]
     required = [c for c in judged if c.required]
+    missing = [*missing, *_short_of_seeds(required, set(seeds))]
     status = UNDECIDED
     if any(c.beyond_chance and c.direction < 0 for c in required):
         status = REFUTED
     elif required and not missing and all(c.beyond_chance and c.direction > 0 for c in required):
         status = CONFIRMED
-    return Verdict(claim, statement, status, judged, list(missing), measure, note)
+    return Verdict(claim, statement, status, judged, missing, measure, note)
+
+
+def _short_of_seeds(comparisons: Sequence[Comparison], planned: set[int]) -> list[str]:
+    """`eta(S1), T 1 -> 3, train: 2 of 5 seeds` for each comparison without all of the planned seeds."""
+    return [
+        f"{c.label}: {len(planned & c.seeds)} of {count(len(planned), 'seed')}"
+        for c in comparisons
+        if not planned <= c.seeds
+    ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 from shared.report.cells import Values
 from shared.report.claims.comparison import Comparison, Verdict, judge
 from shared.report.claims.evidence import Evidence
-from shared.report.eta import EXPECTED_SIGN, EtaGroup, Seeds
-from shared.report.text import ALPHA, ARROW, ETA
+from shared.report.eta import EXPECTED_SIGN, Column, EtaGroup, Line, Seeds
+from shared.report.text import ALPHA, ARROW, ETA, listing
 
+Step = tuple[float | None, float | None]  # (T1, T2)
 _PREFERRED = ("mean_pairwise", "none", "target_mean")
 _STATEMENT = (
     f"With an LS teacher, a higher T draws a student's similar classes together ({ETA}(S1) < 0) and moves dissimilar "
@@ -21,22 +23,26 @@ _STATEMENT = (
 
 def systematic_diffusion(evidence: Evidence) -> Verdict:
     """C3: by seed, the mean of eta over the targets, for every (T1, T2) and split."""
-    comparisons: list[Comparison] = []
-    missing: list[str] = []
-    groups = _chosen(evidence.etas)
-    for group in groups:
-        splits = list(dict.fromkeys(split for alpha, split in group.columns if alpha == evidence.alpha))
-        if not splits:
-            missing.append(f"{ETA} for {_step(group)} with {ALPHA} {evidence.alpha:g}")
-        for split in splits:
-            found = _of_split(group, evidence.alpha, split)
-            comparisons += found
-            wanted = {f"{ETA}({name}), {_step(group)}, {split}" for name in EXPECTED_SIGN}
-            missing += sorted(wanted - {c.label for c in found})
-    if not groups:
-        missing = ["records of kind diffusion"]
+    chosen, alpha = _chosen(evidence.etas), evidence.alpha
+    groups = [group for group in chosen if alpha in group.alphas]
+    splits = dict.fromkeys(split for group in groups for of, split in group.columns if of == alpha)
+    comparisons = [c for group in groups for split in splits for c in _of_split(group, alpha, split)]
     comparisons.sort(key=lambda c: not c.required)
-    return judge("C3", _STATEMENT, comparisons, missing, measure=_measure(groups, evidence.etas))
+    found = {c.label for c in comparisons}
+    wanted = [_label(name, group, split) for group in groups for split in splits for name in EXPECTED_SIGN]
+    missing = [f"{ETA} for {_step(step)} with {ALPHA} {alpha:g}" for step in _absent(evidence, chosen)]
+    missing += [label for label in wanted if label not in found]
+    if not chosen:
+        missing = ["records of kind diffusion"]
+    measure, note = _measure(chosen, evidence.etas), _sets_note(groups, alpha)
+    return judge("C3", _STATEMENT, comparisons, missing, seeds=evidence.seeds, measure=measure, note=note)
+
+
+def _absent(evidence: Evidence, chosen: list[EtaGroup]) -> list[Step]:
+    """Of the study's steps up from T_low, and of those of any alpha, the ones without indices of this alpha."""
+    planned = [(evidence.low, high) for high in evidence.temperatures[1:]]
+    measured = {group.temperatures for group in chosen if evidence.alpha in group.alphas}
+    return [step for step in dict.fromkeys([*planned, *(g.temperatures for g in chosen)]) if step not in measured]
 
 
 def _chosen(etas: list[EtaGroup]) -> list[EtaGroup]:
@@ -50,7 +56,7 @@ def _chosen(etas: list[EtaGroup]) -> list[EtaGroup]:
 def _of_split(group: EtaGroup, alpha: float, split: str) -> list[Comparison]:
     comparisons = []
     for name, sign in EXPECTED_SIGN.items():
-        label = f"{ETA}({name}), {_step(group)}, {split}"
+        label = _label(name, group, split)
         own = _by_seed(group, alpha, split, name)
         beside = [
             (f"{label}, minus that of random sets", sign, _by_seed(group, alpha, split, name, less_null=True)),
@@ -65,16 +71,14 @@ def _of_split(group: EtaGroup, alpha: float, split: str) -> list[Comparison]:
 def _by_seed(group: EtaGroup, alpha: float, split: str, name: str, *, less_null: bool = False) -> Values:
     """The mean over those targets that every seed has; with `less_null` each minus the mean of its random sets."""
     found: dict[Seeds, dict[str, tuple[str, float]]] = defaultdict(dict)
-    for (line, column), cell in group.cells.items():
-        if column != (alpha, split) or line.set_name != name:
-            continue
-        nulls = group.nulls.get((line, column), {})
+    for line, cell in _lines(group, (alpha, split), name):
+        nulls = group.nulls.get((line, (alpha, split)), {})
         for seeds, (record, value) in cell.items():
             if not less_null:
                 found[seeds][line.target] = (record, value)
             elif seeds in nulls:
                 found[seeds][line.target] = (record, value - 100.0 * nulls[seeds].mean)
-    targets = sorted(set.intersection(*map(set, found.values()))) if found else []
+    targets = _common(found)
     ordered = sorted(found.items(), key=lambda entry: tuple(seed or 0 for seed in entry[0]))
     return {seeds: _mean([of_seed[target] for target in targets]) for seeds, of_seed in ordered if targets}
 
@@ -84,8 +88,34 @@ def _mean(targets: Sequence[tuple[str, float]]) -> tuple[tuple[str, ...], float]
     return names, math.fsum(value for _, value in targets) / len(targets)
 
 
-def _step(group: EtaGroup) -> str:
-    low, high = ("none" if t is None else f"{t:g}" for t in group.temperatures)
+def _lines(group: EtaGroup, column: Column, name: str) -> list[tuple[Line, dict[Seeds, tuple[str, float]]]]:
+    return [(line, cell) for (line, at), cell in group.cells.items() if at == column and line.set_name == name]
+
+
+def _common(found: Mapping[Seeds, Mapping[str, object]]) -> list[str]:
+    """Targets that every seed has."""
+    return sorted(set.intersection(*map(set, found.values()))) if found else []
+
+
+def _sets_note(groups: list[EtaGroup], alpha: float) -> str:
+    """Names the targets that are averaged over seeds although not all of those measured the same classes."""
+    mixed: set[str] = set()
+    for group, name in product(groups, EXPECTED_SIGN):
+        for column in (column for column in group.columns if column[0] in (alpha, 0.0)):
+            sets: dict[Seeds, dict[str, frozenset[str]]] = defaultdict(dict)
+            for line, cell in _lines(group, column, name):
+                for seeds in cell:
+                    sets[seeds][line.target] = frozenset(line.members)
+            mixed |= {target for target in _common(sets) if len({of[target] for of in sets.values()}) > 1}
+    return f"Not every seed measured the same sets of classes for {listing(sorted(mixed))}." if mixed else ""
+
+
+def _label(name: str, group: EtaGroup, split: str) -> str:
+    return f"{ETA}({name}), {_step(group.temperatures)}, {split}"
+
+
+def _step(temperatures: Step) -> str:
+    low, high = ("none" if t is None else f"{t:g}" for t in temperatures)
     return f"T {low} {ARROW} {high}"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from shared.report.claims.items import Items
+from shared.report.design import Design
 from shared.report.eta import EtaGroup, eta_groups
 from shared.report.grouping import Group, Sorting
 from shared.report.metrics import Key
@@ -14,23 +14,27 @@ from shared.report.scores import Scores
 
 @dataclass(frozen=True)
 class Evidence:
-    """`alpha` is compared with 0. `temperatures` are those of the study, ascending, T_low first."""
+    """`alpha` is compared with 0. `temperatures` are those of the study, ascending, T_low first; `seeds` are those that
+    it planned, none without a plan.
+    """
 
     alpha: float
     temperatures: list[float]
+    seeds: list[int]
     models: Scores
     clusters: Scores
     etas: list[EtaGroup]
     items: Items
 
     @classmethod
-    def of(cls, group: Group, alpha: float, planned: Iterable[float], items: Items) -> Evidence:
-        """`planned` are temperatures that the study wants; those of the records are added."""
+    def of(cls, group: Group, alpha: float, design: Design | None, items: Items) -> Evidence:
+        """The temperatures of the records are added to those of the design."""
         models = Scores.of(_only(group, "model"))
         clusters = Scores.of(_only(group, "clusters"))
+        planned, seeds = (design.temperatures, design.seeds) if design else ([], [])
         found = {t for t in (*models.temperatures, *clusters.temperatures, *planned) if t is not None}
         etas = eta_groups(Sorting([_only(group, "diffusion")]))
-        return cls(alpha, sorted(found), models, clusters, etas, items)
+        return cls(alpha, sorted(found), seeds, models, clusters, etas, items)
 
     @property
     def low(self) -> float | None:

@@ -32,7 +32,7 @@ def larger_loss(evidence: Evidence) -> Verdict:
             comparisons.append(found)
         else:
             missing.append(label)
-    return judge("C4", statement, comparisons, missing, measure=_measure(key))
+    return judge("C4", statement, comparisons, missing, seeds=evidence.seeds, measure=_measure(key))
 
 
 def best_student(evidence: Evidence) -> Verdict:
@@ -52,7 +52,8 @@ def best_student(evidence: Evidence) -> Verdict:
             comparisons.append(replace(found, items_p=evidence.items.p_value(found, key)))
         else:
             missing.append(label)
-    return judge("C5", statement, comparisons, missing, measure=_measure(key), note=_best_note(evidence, key))
+    note = _best_note(evidence, key)
+    return judge("C5", statement, comparisons, missing, seeds=evidence.seeds, measure=_measure(key), note=note)
 
 
 def _compare(evidence: Evidence, key: Key, label: str, sign: int, terms: list[tuple[float, Cell]]) -> Comparison | None:

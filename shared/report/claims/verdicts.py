@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from shared.report.claims.diffusion import systematic_diffusion
 from shared.report.claims.evidence import Evidence
 from shared.report.claims.items import Items
 from shared.report.claims.scores import best_student, larger_loss
+from shared.report.design import Design, of_kd
 from shared.report.grouping import Group, comparable_groups
 from shared.report.scores import Scores
 from shared.results import Result
@@ -30,24 +31,20 @@ class ClaimSet:
     cautions: Sequence[str] = ()
 
 
-def claim_sets(
-    records: Mapping[Path, Result], among: Sequence[Result], temperatures: Iterable[float] = ()
-) -> list[ClaimSet]:
+def claim_sets(records: Mapping[Path, Result], among: Sequence[Result], design: Design | None = None) -> list[ClaimSet]:
     """`records` by path, for the outcomes beside them; `among` are those to judge by, of whatever kind.
 
-    `temperatures` are those that the study wants: what lacks there makes no claim confirmed. A group without an alpha
-    of 0 and one above it, or with nothing to compare, has no verdicts.
+    A claim that lacks a temperature or a seed of the `design` is not confirmed. A group without an alpha of 0 and one
+    above it, or with nothing to compare, has no verdicts.
     """
-    groups = comparable_groups(
-        [record for record in among if record.models[0].loss in (None, "kd")], "model", "clusters", "diffusion"
-    ).groups
-    found = [_of_group(group, alpha, records, list(temperatures)) for group in groups for alpha in _smoothed(group)]
+    groups = comparable_groups(of_kd(among), "model", "clusters", "diffusion").groups
+    found = [_of_group(group, alpha, records, design) for group in groups for alpha in _smoothed(group)]
     return [one for one in found if any(verdict.comparisons for verdict in one.verdicts)]
 
 
-def _of_group(group: Group, alpha: float, records: Mapping[Path, Result], planned: list[float]) -> ClaimSet:
+def _of_group(group: Group, alpha: float, records: Mapping[Path, Result], design: Design | None) -> ClaimSet:
     items = Items(records)
-    evidence = Evidence.of(group, alpha, planned, items)
+    evidence = Evidence.of(group, alpha, design, items)
     verdicts = [claim(evidence) for claim in _CLAIMS]
     return ClaimSet(Scores.of(group).title, group.items[0].record.task, alpha, verdicts, items.cautions)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from shared.report.claims.comparison import LEVEL, Comparison, Verdict
-from shared.report.text import CONFIDENCE, NO_BREAK, count, listing
+from shared.report.text import CONFIDENCE, NO_BREAK, count
 
 RULE = (
     f"A comparison is a mean of differences that are paired by seed, with its {CONFIDENCE} interval. p is that of the "
     "two-sided t test that the mean is 0, in brackets after Holm's correction for all the comparisons that the claim "
     f"requires (Holm p). Confirmed: every required comparison has the predicted sign with Holm p < {LEVEL:g}. Refuted: "
     f"at least one has the opposite sign with Holm p < {LEVEL:g}. Undecided: all else, as with fewer than 2 seeds or "
-    "with records that are missing; it does not mean that there is no effect."
+    "where records are missing that the claim or the study's design asks for; it does not mean that there is no effect."
 )
 FURTHER = (
     "Beside them stand g, Hedges' effect size of the differences, and the sign-flip p, which assumes no normal "
@@ -45,7 +45,7 @@ def seeds_of(verdict: Verdict) -> str:
 
 def remarks(verdict: Verdict) -> str:
     """The verdict's note, and what is missing."""
-    missing = f"Missing: {listing(list(verdict.missing))}." if verdict.missing else ""
+    missing = f"Missing: {'; '.join(verdict.missing)}." if verdict.missing else ""
     return " ".join(text for text in (verdict.note, missing) if text)
 
 

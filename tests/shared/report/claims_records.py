@@ -9,6 +9,7 @@ import numpy as np
 
 from shared.outcomes import write_outcomes
 from shared.report.claims import ClaimSet, Verdict, claim_sets
+from shared.report.design import Design
 from shared.results import Eta, Metric, Model, Null, Result, write_result
 
 Effect = Callable[[float, float | None, int], float]  # of alpha, T (None: the teacher), seed
@@ -117,11 +118,11 @@ def with_outcomes(folder: Path, records: Sequence[Result], items: int) -> list[R
     return written
 
 
-def judged(records: Sequence[Result]) -> ClaimSet:
+def judged(records: Sequence[Result], design: Design | None = None) -> ClaimSet:
     """The one set of verdicts, of records without files."""
-    [found] = claim_sets({Path(record.name) / "result.json": record for record in records}, records)
+    [found] = claim_sets({Path(record.name) / "result.json": record for record in records}, records, design)
     return found
 
 
-def verdict(records: Sequence[Result], claim: str) -> Verdict:
-    return next(v for v in judged(records).verdicts if v.claim == claim)
+def verdict(records: Sequence[Result], claim: str, design: Design | None = None) -> Verdict:
+    return next(v for v in judged(records, design).verdicts if v.claim == claim)

@@ -16,6 +16,7 @@ from scipy import stats
 from shared.report.claims import Comparison, Verdict, claim_sets
 from shared.report.claims.comparison import judge
 from shared.report.claims.words import in_numbers, remarks, sentence
+from shared.report.design import Design
 from shared.results import Null, Result
 from tests.shared.report.claims_records import (
     Effect,
@@ -128,6 +129,61 @@ def test_c3_keeps_to_targets_that_every_seed_has(sample: ModuleType) -> None:
     assert found.required[0].differences == pytest.approx([3.0, 3.0])
 
 
+def systematic(alpha: float, name: str, seed: int, target: str) -> float:
+    """Far beyond chance, as C3 predicts."""
+    return {"S1": -0.04, "S2": 0.02}[name] + 0.002 * noise(alpha, len(name + target), seed)
+
+
+def test_c3_needs_every_step_of_the_design_and_of_the_students(sample: ModuleType) -> None:
+    records = eta_records(sample, systematic, SEEDS)
+    design = Design([0.0, 0.1], [1.0, 3.0, 64.0], list(SEEDS))
+    assert verdict(records, "C3", Design([0.0, 0.1], [1.0, 3.0], list(SEEDS))).status == "confirmed"
+    found = verdict(records, "C3", design)
+    assert (found.status, remarks(found)) == ("undecided", "Missing: η for T 1 → 64 with α 0.1.")
+    lasting = model_records(sample, moved(2.0), (1.0, 3.0, 64.0), SEEDS, (0.0, 0.1))
+    assert verdict([*records, *lasting], "C3").missing == ["η for T 1 → 64 with α 0.1"]
+    plain = eta_records(sample, systematic, SEEDS, alphas=(0.0,), steps=((1.0, 64.0),))
+    for plan in (design, None):
+        assert verdict([*records, *plain], "C3", plan).missing == ["η for T 1 → 64 with α 0.1"]
+    whole = eta_records(sample, systematic, SEEDS, steps=((1.0, 3.0), (1.0, 64.0)))
+    assert verdict(whole, "C3", design).status == "confirmed"
+
+
+def test_c3_needs_every_step_on_the_same_splits(sample: ModuleType) -> None:
+    records = eta_records(sample, systematic, SEEDS, steps=((1.0, 3.0), (1.0, 64.0)))
+    cut = [
+        dataclasses.replace(r, eta=[row for row in r.eta if row.split == "train"]) if "-1-64-" in r.name else r
+        for r in records
+    ]
+    found = verdict(cut, "C3")
+    assert found.status == "undecided"
+    assert found.missing == ["η(S1), T 1 → 64, val", "η(S2), T 1 → 64, val"]
+
+
+@pytest.mark.parametrize("changed", [0.1, 0.0])
+def test_c3_tells_of_seeds_with_other_sets(sample: ModuleType, changed: float) -> None:
+    records = eta_records(sample, systematic, (1, 2, 3))
+    assert verdict(records, "C3").note == ""
+
+    def other(record: Result, target: str, members: list[str]) -> Result:
+        rows = [
+            dataclasses.replace(row, members=members) if (row.target, row.set_name) == (target, "S1") else row
+            for row in record.eta
+        ]
+        return dataclasses.replace(record, eta=rows)
+
+    name = f"eta-{changed:g}-1-3-2"
+    reordered = [other(r, "coat", ["dress", "shirt"]) if r.name == name else r for r in records]
+    assert verdict(reordered, "C3").note == ""
+    mixed = [other(r, "coat", ["shirt", "bag"]) if r.name == name else r for r in records]
+    assert verdict(mixed, "C3").note == "Not every seed measured the same sets of classes for coat."
+    unused = [  # the third seed has no coat, so nothing is averaged over it
+        dataclasses.replace(r, eta=[row for row in r.eta if row.target != "coat"]) if r.name.endswith("-3") else r
+        for r in mixed
+    ]
+    assert verdict(unused, "C3").note == ""
+
+
 @pytest.mark.parametrize(("gap", "status"), [(2.0, "confirmed"), (-2.0, "refuted"), (0.0, "undecided")])
 def test_c4_is_the_difference_of_the_losses(sample: ModuleType, gap: float, status: str) -> None:
     found = verdict(students(sample, moved(gap)), "C4")
@@ -174,19 +230,76 @@ def test_what_lacks_is_named_and_confirms_nothing(sample: ModuleType) -> None:
     records = students(sample, moved(2.0))
     by_path = {Path(record.name) / "result.json": record for record in records}
     assert verdict(records, "C4").status == "confirmed"
-    [one] = claim_sets(by_path, records, temperatures=[1.0, 3.0, 64.0])
+    [one] = claim_sets(by_path, records, Design([0.0, 0.1], [1.0, 3.0, 64.0], list(SEEDS)))
     c1, c2, c3, c4, c5 = one.verdicts
     assert [v.status for v in (c1, c2, c3, c4)] == ["undecided"] * 4
     assert remarks(c1) == "Missing: records of kind clusters."
     assert remarks(c3) == "Missing: records of kind diffusion."
     assert remarks(c4) == "Missing: (T 64 − T 1) of α 0.1 minus that of α 0."
-    assert "Missing: T 1 with α 0.1 minus T 64 with α 0.1 and T 1 with α 0.1 minus T 64 with α 0." in remarks(c5)
+    assert "Missing: T 1 with α 0.1 minus T 64 with α 0.1; T 1 with α 0.1 minus T 64 with α 0." in remarks(c5)
 
 
 def test_a_claim_can_be_refuted_although_something_lacks(sample: ModuleType) -> None:
     records = students(sample, moved(-2.0))
-    [one] = claim_sets({Path(r.name) / "r": r for r in records}, records, temperatures=[64.0])
+    [one] = claim_sets({Path(r.name) / "r": r for r in records}, records, Design([0.0, 0.1], [64.0], []))
     assert [v.status for v in one.verdicts if v.claim == "C4"] == ["refuted"]
+
+
+def fulfilled(sample: ModuleType) -> list[Result]:
+    """Records of C1 to C5 that confirm each, of seeds 1 to 5."""
+
+    def score(a: float, t: float | None, s: int) -> float:
+        return 90 + wobble(s) + 0.1 * noise(a, t, s) + 20 * a - (t == 3) * (1 + 20 * a)
+
+    measures: dict[str, Effect] = {
+        "spread": lambda a, t, s: 0.4 - a + 0.001 * noise(a, t, s),
+        "similar": lambda a, t, s: 0.6 + a + 0.001 * noise(a, t, s),
+    }
+    return [*students(sample, score), *clusters(sample, **measures), *eta_records(sample, systematic, SEEDS)]
+
+
+def test_seeds_of_the_design_that_are_missing_confirm_nothing(sample: ModuleType) -> None:
+    records = fulfilled(sample)
+    assert [v.status for v in judged(records).verdicts] == ["confirmed"] * 5
+    design = Design([0.0, 0.1], [1.0, 3.0], list(SEEDS))
+    assert [v.status for v in judged(records, design).verdicts] == ["confirmed"] * 5
+    more = dataclasses.replace(design, seeds=[*SEEDS, 6, 7])
+    found = {v.claim: v for v in judged(records, more).verdicts}
+    assert [v.status for v in found.values()] == ["undecided"] * 5
+    assert found["C1"].missing == [
+        "spread of the teacher, train, α 0.1 minus 0: 5 of 7\xa0seeds",
+        "spread of the teacher, val, α 0.1 minus 0: 5 of 7\xa0seeds",
+    ]
+    assert remarks(found["C4"]) == "Missing: (T 3 − T 1) of α 0.1 minus that of α 0: 5 of 7\xa0seeds."
+    assert found["C3"].missing[0] == "η(S1), T 1 → 3, train: 5 of 7\xa0seeds"
+    assert (len(found["C2"].missing), len(found["C3"].missing), len(found["C5"].missing)) == (4, 4, 3)
+
+
+def test_only_the_comparisons_that_lack_a_seed_are_named(sample: ModuleType) -> None:
+    """A missing student at T 3 says nothing of those at T 1; other seeds than those planned do not stand in."""
+    design = Design([0.0, 0.1], [1.0, 3.0], list(SEEDS))
+    gone = [r for r in fulfilled(sample) if r.name != "student-0-3-4"]
+    found = {v.claim: v for v in judged(gone, design).verdicts}
+    assert [v.status for v in found.values()] == ["confirmed"] * 3 + ["undecided"] * 2
+    assert found["C5"].missing == ["T 1 with α 0.1 minus T 3 with α 0: 4 of 5\xa0seeds"]
+    assert judged(gone).verdicts[4].status == "confirmed"
+    others = dataclasses.replace(design, seeds=[11, 12])
+    assert judged(fulfilled(sample), others).verdicts[3].missing == [
+        "(T 3 − T 1) of α 0.1 minus that of α 0: 0 of 2\xa0seeds"
+    ]
+
+
+def test_the_seed_of_a_student_counts_and_of_a_teacher_its_own() -> None:
+    values = {(9, seed): (("r",), 1.0) for seed in (1, 2)}
+    assert judge("C", "s", [Comparison("x", 1, True, values, "points")], seeds=[1, 2]).missing == []
+    own = {(seed, None): (("r",), 1.0) for seed in (1, 2)}
+    assert judge("C", "s", [Comparison("x", 1, True, own, "points")], seeds=[1, 9]).missing == ["x: 1 of 2\xa0seeds"]
+
+
+def test_a_claim_can_be_refuted_although_seeds_are_missing(sample: ModuleType) -> None:
+    found = verdict(students(sample, moved(-2.0)), "C4", Design([0.0, 0.1], [1.0, 3.0], list(range(1, 9))))
+    assert found.status == "refuted"
+    assert found.missing == ["(T 3 − T 1) of α 0.1 minus that of α 0: 5 of 8\xa0seeds"]
 
 
 def test_one_set_of_verdicts_for_each_alpha_above_zero(sample: ModuleType) -> None:

@@ -136,6 +136,19 @@ def test_a_difference_links_to_the_records_of_both_sides(demo: Path) -> None:
     assert linked == ["vision/student-a0.1-T3", "vision/student-a0.0-T3"]
 
 
+def test_many_records_of_a_number_are_behind_a_fold() -> None:
+    """The numbers of 20 links would be wider than the number that they are of."""
+    names = tuple("abcdefgh")
+    table = Table("caption", ["", ""], [[Cell("x"), Cell("1.0", names[:5])], [Cell("y"), Cell("2.0", names)]])
+    anchors = {name: name.upper() for name in names}
+    html = to_html(Document("title", "2025-03-01T10:00:00Z", "lead", sections=[Section("s", [table])], anchors=anchors))
+    few, many = html.partition("2.0</a>")[::2]
+    assert few.count("<sup>") == 4
+    fold = many.partition("</details>")[0]
+    assert "<summary>8 runs</summary>" in fold
+    assert [f'href="#{name.upper()}"' in fold for name in names] == [True] * 8
+
+
 def test_every_kind_of_cell_has_its_remarks_on_lines_of_their_own() -> None:
     """A line after the first is a remark in small; a command is one text whatever it holds."""
     cells = [
@@ -149,8 +162,10 @@ def test_every_kind_of_cell_has_its_remarks_on_lines_of_their_own() -> None:
         "title", "2025-03-01T10:00:00Z", "lead", sections=[Section("s", [table])], anchors={"a": "A", "b": "B"}
     )
     html = to_html(document)
-    assert '<a href="#A" title="full">1.0</a><span class="more"><sup><a href="#B" title="b">2</a></sup> </span>' in html
-    assert "</span><br><small>linked</small></th>" in html
+    assert (
+        '<a href="#A" title="full">1.0</a><sup> <a href="#B" title="b">2</a></sup><br><small>linked</small></th>'
+        in html
+    )
     assert '<span title="full">2.0</span><br><small>titled</small><br><small>twice</small></td>' in html
     assert "<td>3.0<br><small>bare</small></td>" in html
     assert "<code>printf &#39;a\nb&#39;</code>" in html

@@ -65,6 +65,12 @@ def texts(table: Table) -> list[list[str]]:
     return [[cell.text.replace("\xa0", " ") for cell in row] for row in table.rows]
 
 
+def verdicts(document: Document) -> list[dict[str, str]]:
+    """The rows of the table of verdicts, by their heads."""
+    table = tables(document, "The paper's claims")[0]
+    return [dict(zip(table.header, row, strict=True)) for row in texts(table)]
+
+
 def test_the_verdicts_stand_first(study: Path) -> None:
     document = read_document(study)
     assert [section.title for section in document.sections][:3] == [
@@ -72,13 +78,13 @@ def test_the_verdicts_stand_first(study: Path) -> None:
         "The paper's claims",
         "Image classification",
     ]
-    verdicts = tables(document, "The paper's claims")[0]
-    assert [row[:1] + row[2:5] for row in texts(verdicts)] == [
-        ["C1", "confirmed", "2 of 2 comparisons as predicted, 2 of them beyond chance", "n = 3 seeds"],
-        ["C2", "confirmed", "4 of 4 comparisons as predicted, 4 of them beyond chance", "n = 3 seeds"],
-        ["C3", "confirmed", "4 of 4 comparisons as predicted, 4 of them beyond chance", "n = 3 seeds"],
-        *[row[:1] + row[2:5] for row in texts(verdicts)[3:]],
+    found = [(row["Claim"][:2], row["Verdict"], row["Comparisons"], row["Seeds"]) for row in verdicts(document)]
+    assert found[:3] == [
+        ("C1", "confirmed", "2 of 2 comparisons as predicted, 2 of them beyond chance", "n = 3 seeds"),
+        ("C2", "confirmed", "4 of 4 comparisons as predicted, 4 of them beyond chance", "n = 3 seeds"),
+        ("C3", "confirmed", "4 of 4 comparisons as predicted, 4 of them beyond chance", "n = 3 seeds"),
     ]
+    assert [row[0] for row in found[3:]] == ["C4", "C5"]
     text = plain(document)
     short = text[text.index("## In short") : text.index("## The paper's claims")]
     assert [re.findall(rf"- (C{k} \w+): ", short) for k in (1, 2, 3)] == [[f"C{k} confirmed"] for k in (1, 2, 3)]
@@ -183,9 +189,21 @@ def test_a_whole_design_is_no_matter_and_a_missing_cell_is_told(
 
 def test_a_temperature_of_the_design_that_nobody_ran_leaves_c4_undecided(study: Path) -> None:
     (study / "study.json").write_text(json.dumps({"design": DESIGN | {"temperatures": [1, 3, 64]}}))
-    rows = texts(tables(read_document(study), "The paper's claims")[0])
-    assert rows[3][2] == "undecided"
-    assert "Missing: (T 64 − T 1)" in rows[3][5]
+    c4 = verdicts(read_document(study))[3]
+    assert c4["Verdict"] == "undecided"
+    assert "Missing: (T 64 − T 1)" in c4["Remarks"]
+
+
+def test_a_seed_of_the_design_that_nobody_ran_leaves_every_claim_undecided(study: Path) -> None:
+    (study / "study.json").write_text(json.dumps({"design": DESIGN | {"seeds": [1, 2, 3, 4]}}))
+    document = read_document(study)
+    rows = verdicts(document)
+    assert [row["Verdict"] for row in rows] == ["undecided"] * 5
+    assert rows[2]["Remarks"].startswith("Missing: η(S1), T 1 → 3, train: 3 of 4 seeds; ")
+    assert (
+        "clusters of student, α 0.1, T 1 and 3, seed 4; diffusion index of student, α 0, T 1 → 3, seed 4; "
+        "diffusion index of student, α 0.1, T 1 → 3, seed 4."
+    ) in plain(document)
 
 
 @pytest.mark.parametrize("design", [{"alphas": [0]}, {**DESIGN, "seeds": ["1"]}, []])
