@@ -43,7 +43,8 @@ def score_picture(scores: Scores, key: Key, name: str) -> Picture | None:
 
 def _draw_line(axes: Axes, scores: Scores, key: Key, alpha: float | None, temperatures: list[float], k: int) -> None:
     colour, marker = CYCLE[k % len(CYCLE)], MARKERS[k % len(MARKERS)]
-    cells = [(t, scores.observed(t, alpha, key)) for t in temperatures]
+    aside = 1.06 ** (k - (len(scores.alphas) - 1) / 2)  # so that the bars of one T stand side by side
+    cells = [(t * aside, scores.observed(t, alpha, key)) for t in temperatures]
     shown = [(t, mean_interval(_values(observed))) for t, observed in cells if observed]
     if shown:
         axes.errorbar(
