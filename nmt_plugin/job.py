@@ -61,9 +61,12 @@ def _words(command: str) -> list[str]:
 
 def _call(words: list[str], log: Path) -> None:
     """Raises UserError, with the last line of the log, unless the command ends with status 0."""
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}  # so that what it says comes in order, and at once
     with log.open("ab") as file:
         try:
-            status = subprocess.call(words, stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
+            status = subprocess.call(
+                words, stdout=file, stderr=subprocess.STDOUT, env=unbuffered, preexec_fn=_end_with_parent
+            )
         except OSError as error:
             raise UserError(f"{words[0]}: {error.strerror}; is it installed?") from None
     if status:
