@@ -150,6 +150,10 @@ others_of() { case $1 in *' '*) echo "${1#* }" ;; esac; } # without the first; n
 
 low_and_high() { printf '%s\n' $TEMPERATURES | sed -n '1p;2{$p};3p'; } # of a figure: the lowest T, the third (or second)
 
+figure_of() { # a projection is of these models: the folder's name says which, so that others get a figure of their own
+  echo "$(printf 'a%s-' $ALPHAS)$(printf 'T%s-' $(low_and_high))seed$(first_of "$SEEDS")"
+}
+
 launch_words() { # sets LAUNCH: how Hydra starts the jobs of a sweep
   case $LAUNCHER in
     basic) LAUNCH=() ;;

@@ -127,12 +127,13 @@ measure_clusters() { # NAME RUN OVERRIDE...
 
 projection_of_pair() { # of the first seed: its first target with one class of S1 and one of S2
   local alpha t of=()
-  if [ -z "$highs" ] || [ ! -e "$base/sets.json" ]; then return; fi
+  if [ -z "$highs" ] || [ ! -e "$base/sets.json" ] || [ -e "$base/projection-$(figure_of)/result.json" ]; then return; fi
   for alpha in $ALPHAS; do
     for t in $(low_and_high); do of+=("$base/student-a$alpha-T$t-seed$(first_of "$SEEDS")/checkpoint_last.pt"); done
   done
   sweep "projection $pair" python -m nmt_plugin.project --corpus "$corpus" --sets "$base/sets.json" --students "${of[@]}" \
-    --max-sentences "$SENTENCES" --output "$base/projection" --name "$pair projection-seed$(first_of "$SEEDS")"
+    --max-sentences "$SENTENCES" --output "$base/projection-$(figure_of)" \
+    --name "$pair projection-$(figure_of)"
 }
 
 jobs_of() { # NAME DONE NEEDS WORD... -- OVERRIDE...: a sweep over seeds and OVERRIDE of a command that makes DONE of NEEDS
@@ -150,7 +151,7 @@ jobs_of() { # NAME DONE NEEDS WORD... -- OVERRIDE...: a sweep over seeds and OVE
 
 expect_nmt() {
   local alpha seed t
-  if [ -n "$highs" ]; then expect $SECONDS_MEASURED "$base/projection/result.json"; fi
+  if [ -n "$highs" ]; then expect $SECONDS_MEASURED "$base/projection-$(figure_of)/result.json"; fi
   for seed in $SEEDS; do
     for alpha in $ALPHAS; do
       expect_model "teacher-a$alpha-seed$seed" $SECONDS_TEACHER

@@ -50,8 +50,8 @@ study_vision() {
     fi
     clusters_of "students $name" "$name-a\${point.alpha}-T\${point.temperature}-seed\${point.seed}" \
       "+point.temperature=$temperatures"
-    sweep "projection $name" python -m vision.project "${MEASURED[@]}" keep=false "$(projected "$name")" \
-      "output=$RUNS/projection-$name" "name=$DATA projection-$name-seed$(first_of "$SEEDS")"
+    sweep "projection $name" python -m vision.project "${MEASURED[@]}" "$(projected "$name")" \
+      "output=$RUNS/projection-$name-$(figure_of)" "name=$DATA projection-$name-$(figure_of)"
   done
   clusters_of teachers "teacher-a\${point.alpha}-seed\${point.seed}"
 }
@@ -92,5 +92,5 @@ expect_vision() {
       done
     done
   done
-  for student in $STUDENTS; do expect $SECONDS_MEASURED "$RUNS/projection-${student%%:*}/result.json"; done
+  for student in $STUDENTS; do expect $SECONDS_MEASURED "$RUNS/projection-${student%%:*}-$(figure_of)/result.json"; done
 }

@@ -86,6 +86,7 @@ sweep() { # NAME COMMAND...: what fails is listed at the end of the study, which
   done
   wait "$SWEEP" || FAILED+=("$log")
   stop_sweep
+  view "$name"
 }
 
 what_failed() { # LOG: the last error in it, else its last line

@@ -129,8 +129,19 @@ def test_the_nmt_study_ends_in_verdicts(run: Command, tmp_path: Path) -> None:
         (["nmt", "--seeds", "1 1"], "--seeds 1 1: 1 stands there twice; name each once"),
         (["nmt", "--pairs", "en-fr"], "--pairs en-fr: choose of en-de and en-ru"),
         (
+            ["nmt", "--temperatures", "1 2.50"],
+            '--temperatures 1 2.50: 2.50 is not right; e.g. --temperatures "1 2 3 64"',
+        ),
+        (["vision", "--alphas", "0.1 .0"], '--alphas .0 0.1: .0 is not right; e.g. --alphas "0 0.1"'),
+        (["vision", "--scale", "full", "--quick"], "--quick is for --scale mini; leave one of them out"),
+        (["vision", "--publish", "."], f"--publish {ROOT} holds the study itself; choose another folder"),
+        (
+            ["vision", "--publish", "tests"],
+            f"--publish {ROOT}/tests holds something else than a published study; choose another folder",
+        ),
+        (
             ["nmt", "--", "recipe.lr=1"],
-            "KEY=VALUE after -- is for vision; nmt takes its settings from scripts/lib/nmt.sh",
+            "recipe.lr=1 is for vision; nmt takes its settings from scripts/lib/nmt.sh, and hydra.launcher.* from here",
         ),
         (["vision", "--output"], "--output needs a value; see --help"),
     ],
