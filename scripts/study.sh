@@ -2,12 +2,13 @@
 # The study: does smoothing the teacher hurt the student, and at which T? Every cell of alpha x T with several seeds,
 # measured and tested, and a report with a verdict on each claim of Chandrasegaran et al. 2022.
 #
-#   bash scripts/study.sh vision                                  Fashion-MNIST: about 50 minutes on 2 CPU cores
-#   bash scripts/study.sh nmt                                     LibreOffice Help, En-De and En-Ru: under 2 hours
+#   bash scripts/study.sh vision                                  Fashion-MNIST: about 40 minutes on 2 CPU cores
+#   bash scripts/study.sh nmt                                     LibreOffice Help, En-De and En-Ru: about 2 hours
 #   bash scripts/study.sh vision --scale full --launcher submitit_slurm --workers 16 -- data.data_dir=/data/imagenet
 set -euo pipefail
 CALLED_FROM=$PWD
 cd "$(dirname "$0")/.."
+ROOT=$PWD
 source scripts/lib/sweeps.sh
 source scripts/lib/nmt.sh
 source scripts/lib/study_vision.sh
@@ -107,7 +108,7 @@ check_options() {
   RUNS=runs/$LABEL
   if [ "$SCALE" = full ]; then RUNS=$RUNS-full; fi
   if [ $QUICK = yes ]; then RUNS=$RUNS-quick; fi
-  if [ -n "$OUTPUT" ]; then RUNS=$(cd "$CALLED_FROM" && realpath -m --relative-base="$OLDPWD_OF_REPOSITORY" -- "$OUTPUT"); fi
+  if [ -n "$OUTPUT" ]; then RUNS=$(cd "$CALLED_FROM" && realpath -m --relative-base="$ROOT" -- "$OUTPUT"); fi
   check_path --output "$RUNS"
   if [ -n "$PUBLISH" ]; then check_publish; fi
 }
@@ -187,7 +188,6 @@ publish() { # records and report, without weights; beside, then in its place
   echo "published in $PUBLISH"
 }
 
-OLDPWD_OF_REPOSITORY=$PWD
 read_options "$@"
 bash scripts/setup.sh
 export PATH="$PWD/.venv/bin:$PATH"

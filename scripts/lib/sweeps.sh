@@ -68,7 +68,7 @@ stop_sweep() {
 }
 
 sweep() { # NAME COMMAND...: what fails is listed at the end of the study, which goes on with what it does not need
-  local name=$1 log=$RUNS/log/${1// /-}.log watch tick=0
+  local name=$1 log=$RUNS/log/${1// /-}.log tick=0
   local there all left
   shift
   count_records
