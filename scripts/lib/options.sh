@@ -25,7 +25,10 @@ TEMPERATURE_PATTERN='([1-9][0-9]*([.][0-9]*[1-9])?|0[.]0{0,3}[1-9]|0[.]0{0,3}[1-
 # A run that is killed outright can stop nothing itself: what it started would go on unseen through all that is left.
 end_with_the_run() { # GROUP
   while kill -0 $$ 2>/dev/null; do sleep 1; done # $$ is the run's own process, in what it started too
+  trap '' TERM
   kill -- "-$1"
+  sleep 5 # a process that was just being started may not have been there to be told
+  kill -9 -- "-$1"
 }
 
 cpu_settings() { # one core for each worker
