@@ -63,6 +63,7 @@ def _call(words: list[str], log: Path) -> None:
     """Raises UserError, with the last line of the log, unless the command ends with status 0."""
     unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}  # so that what it says comes in order, and at once
     with log.open("ab") as file:
+        before = file.tell()  # what an earlier try said is no reason of this one
         try:
             status = subprocess.call(
                 words, stdout=file, stderr=subprocess.STDOUT, env=unbuffered, preexec_fn=_end_with_parent
@@ -70,7 +71,7 @@ def _call(words: list[str], log: Path) -> None:
         except OSError as error:
             raise UserError(f"{words[0]}: {error.strerror}; is it installed?") from None
     if status:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = log.read_bytes()[before:].decode("utf-8", errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "nothing was printed")
         raise UserError(f"{Path(words[0]).name} ended with status {status} (see {log}): {last.strip()}")
 

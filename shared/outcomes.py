@@ -12,8 +12,6 @@ Rows are in the order of the data, so that row i of two models is the same image
 """
 
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,14 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shared.archives import read_arrays
 from shared.bleu import corpus_bleu
 from shared.errors import UserError
 from shared.files import atomic_path
 
 FILE_NAME = "outcomes.npz"
 _WIDTHS = {"top1": 1, "bleu": 10}
-# What numpy and zipfile raise for other or damaged files, and for arrays that only pickle could read.
-_DAMAGE = (OSError, ValueError, TypeError, EOFError, NotImplementedError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 Outcomes = npt.NDArray[np.integer[Any]]
 
@@ -57,12 +54,9 @@ def read_outcomes(folder: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.fl
     """
     path = Path(folder) / FILE_NAME
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {key: archive[key] for key in archive.files}
+        found = read_arrays(path, "outcomes")
     except FileNotFoundError:
         return {}
-    except _DAMAGE as error:
-        raise UserError(f"{path}: not an archive of outcomes ({error})") from None
     for key, rows in found.items():
         if wrong := _wrong(key, rows):
             raise UserError(f"{path}: {wrong}")

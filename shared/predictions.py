@@ -16,8 +16,6 @@ and `schema`, the number of this layout. Two files are of the same images where 
 
 import dataclasses
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +23,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shared.archives import read_arrays
 from shared.errors import UserError
 from shared.files import atomic_path
 
 SCHEMA = 1
 FILE_NAME = "predictions.npz"
-# What numpy and zipfile raise for other or damaged files, and for arrays that only pickle could read.
-_DAMAGE = (OSError, ValueError, TypeError, EOFError, NotImplementedError, RuntimeError, zlib.error, zipfile.BadZipFile)
 _KINDS = {"ids": "U", "labels": "i", "predicted": "i", "top5": "b", "log_prob": "f", "confidence": "f"}
 
 
@@ -64,12 +61,9 @@ def write_predictions(path: str | os.PathLike[str], predictions: Predictions) ->
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     """Read the archive, without pickle. Raises UserError that names the file for anything that is not one."""
     try:
-        with np.load(Path(path), allow_pickle=False) as archive:
-            arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(Path(path), "predictions")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; vision.evaluate writes one into its output") from None
-    except _DAMAGE as error:
-        raise UserError(f"{path}: not an archive of predictions ({error})") from None
     if (schema := arrays.pop("schema", None)) is None or np.shape(schema) or schema != SCHEMA:
         raise UserError(f"{path}: schema {schema} of predictions is not supported; this version reads {SCHEMA}")
     wrong = [name for name in _KINDS.keys() | arrays.keys() if _kind(arrays, name) != _KINDS.get(name)]

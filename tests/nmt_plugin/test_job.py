@@ -53,6 +53,13 @@ def test_failures_name_the_reason_and_leave_nothing_done(made: Path, command: st
     assert not made.exists()
 
 
+def test_a_failure_is_told_in_the_words_of_this_try(made: Path) -> None:
+    with pytest.raises(UserError, match="the first reason"):
+        run_job("python -c 'raise SystemExit(\"the first reason\")'", made)
+    with pytest.raises(UserError, match="nothing was printed"):
+        run_job("python -c 'raise SystemExit(3)'", made)
+
+
 def test_a_command_waits_for_what_it_needs(made: Path, tmp_path: Path) -> None:
     """A half-trained teacher has a checkpoint, but no mark that its training has ended."""
     mark = tmp_path / "teacher" / "trained"
