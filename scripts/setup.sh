@@ -1,15 +1,27 @@
 #!/usr/bin/env bash
 # Everything a fresh machine needs: .venv with the pinned packages, and two public data sets in data/.
-# Safe to run again: what is there already is left alone. PYTHON=/path/to/python3.11 chooses the interpreter.
+# Safe to run again: what is there already is left alone.
+#
+#   PYTHON=/path/to/python3.11   the interpreter, 3.11 or 3.12
+#   DALI=cuda120|cuda130|none    which DALI; by default cuda120, which also reads images on CPUs. Or the address of a
+#                                wheel with #sha256=... behind it, such as nvidia-dali-cuda110's in NVIDIA's own index
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly STEPS=6
 readonly HELP_PACKAGES=(libreoffice-help-en-us libreoffice-help-de libreoffice-help-ru)
 readonly IMAGE_PACKAGE=dataset-fashion-mnist
+readonly LOCK=scripts/lock/environment.txt
 
 step() { printf '[setup %s/%s] %s (%ss so far)\n' "$1" "$STEPS" "$2" "$SECONDS" >&2; }
 fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+
+DALI_LOCK=""
+case ${DALI=cuda120} in
+  cuda120 | cuda130) DALI_LOCK=scripts/lock/dali-$DALI.txt ;;
+  none | *'#sha256='*) ;;
+  *) fail "DALI=$DALI: choose cuda120, cuda130, none, or the address of a wheel with #sha256=... behind it" ;;
+esac
 
 find_python() {
   local candidate
@@ -23,10 +35,14 @@ find_python() {
 }
 
 # What the environment was made from: if none of it has changed, the environment is left alone.
-environment_key() { { pwd; cat pyproject.toml scripts/constraints.txt scripts/setup.sh; } | sha256sum | cut -d' ' -f1; }
+environment_key() { { pwd; echo "$DALI"; cat pyproject.toml $LOCK $DALI_LOCK scripts/setup.sh; } | sha256sum | cut -d' ' -f1; }
+
+# The lock's entries of one package, or those of all the others.
+locked() { awk -v name="$1==" '/^[^ #]/ { keep = index($1, name) == 1 } keep' $LOCK; }
+locked_but() { awk -v name="$1==" '/^[^ #]/ { keep = index($1, name) != 1 } keep' $LOCK; }
 
 install_environment() {
-  local stamp=.venv/.lskd-environment python pip
+  local stamp=.venv/.lskd-environment python install
   if [ "$(cat "$stamp" 2>/dev/null || true)" = "$(environment_key)" ]; then return; fi
   command -v g++ >/dev/null || fail 'g++ is needed to build fairseq; install it, e.g. apt-get install g++'
   python=$(find_python)
@@ -37,14 +53,20 @@ install_environment() {
   # A checkout that was moved or copied has scripts that point to the old place: those are made anew.
   if [ "$(cat .venv/.lskd-location 2>/dev/null || true)" != "$PWD" ]; then rm -rf .venv; fi
   "$python" -m venv .venv && pwd >.venv/.lskd-location || fail "cannot make .venv; install the venv module, e.g. apt-get install python3-venv"
-  pip=(.venv/bin/python -m pip --disable-pip-version-check install -c scripts/constraints.txt)
-  step 2 'torch and torchvision (the largest download, about 3 GB)'
-  "${pip[@]}" torch torchvision
+  # Every file must have a hash of the lock, and the lock must name every package (scripts/lock.sh rebuilds it).
+  install=(.venv/bin/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation)
+  step 2 'torch and everything else but fairseq (about 3 GB)'
+  locked setuptools | "${install[@]}" --require-hashes -r /dev/stdin
+  locked_but fairseq-fixed | "${install[@]}" --require-hashes -r /dev/stdin
   step 3 'fairseq (built here against that torch, about 2 minutes)'
-  "${pip[@]}" setuptools wheel cython numpy
-  "${pip[@]}" --no-build-isolation fairseq-fixed
-  step 4 'lskd itself and everything else'
-  "${pip[@]}" --no-build-isolation -e '.[nmt,vision,dali-cuda120,tracking,cluster,dev]'
+  locked fairseq-fixed | "${install[@]}" --require-hashes -r /dev/stdin
+  step 4 'lskd itself, and DALI'
+  "${install[@]}" -e .
+  case $DALI in
+    cuda*) "${install[@]}" --require-hashes -r "$DALI_LOCK" ;;
+    *'#sha256='*) .venv/bin/python -m pip --disable-pip-version-check install "$DALI" ;; # and what it requires, unlocked
+  esac
+  .venv/bin/python -m pip --disable-pip-version-check check
   environment_key >"$stamp"
 }
 

@@ -117,10 +117,11 @@ def test_setup_is_done_at_once_the_second_time(run: Command) -> None:
 
 def test_setup_says_what_to_do_where_apt_is_absent(tmp_path: Path) -> None:
     """The environment is there, the data are not, and neither apt-get nor dpkg can be found."""
-    for name in ("pyproject.toml", "scripts/setup.sh", "scripts/constraints.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    lock = ["scripts/lock/environment.txt", "scripts/lock/dali-cuda120.txt"]
+    for name in ("pyproject.toml", "scripts/setup.sh", *lock):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    key = '{ pwd; cat pyproject.toml scripts/constraints.txt scripts/setup.sh; } | sha256sum | cut -d" " -f1'
+    key = f"{{ pwd; echo cuda120; cat pyproject.toml {' '.join(lock)} scripts/setup.sh; }} | sha256sum | cut -d' ' -f1"
     (tmp_path / ".venv").mkdir()
     with (tmp_path / ".venv" / ".lskd-environment").open("w") as stamp:
         subprocess.run(["bash", "-c", key], cwd=tmp_path, stdout=stamp, check=True)
