@@ -20,7 +20,10 @@ if hasattr(torch.serialization, "add_safe_globals"):  # torch >= 2.4; before it 
 
 from nmt_plugin import architectures, criterions  # noqa: F401  (registers them with fairseq)
 from nmt_plugin.data_folder import check_before_translation
+from nmt_plugin.fairseq_training import watch_training, write_whole_checkpoints
 from nmt_plugin.fast_path import avoid_fast_path
 
 avoid_fast_path()
 check_before_translation()
+write_whole_checkpoints()
+watch_training()

@@ -24,6 +24,7 @@ from shared.advice import (
     write_advice,
 )
 from shared.errors import UserError, exit_on_user_error
+from shared.locks import alone_in
 
 TASK = "translation"
 SEED = 1
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see `--help`."""
     args = _parser().parse_args(argv)
     quiet_libraries()
-    with exit_on_user_error():
+    with exit_on_user_error(), alone_in(args.output):
         give_advice(args)
 
 

@@ -185,6 +185,8 @@ def _sentences(
     ends = kept.sum(dim=1).cumsum(dim=0).tolist()
     checksums = _checksums(sample, task)
     for index, source, own, start, end in zip(sample["id"].tolist(), *checksums, [0, *ends], ends, strict=False):
+        if np.isnan(records["gold"][start:end]).any():
+            raise UserError(f"the teacher's outputs for sentence {index} are not numbers: its training diverged")
         yield index, source, own, records[start:end]
 
 

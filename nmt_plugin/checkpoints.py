@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import tasks, utils
+from fairseq import checkpoint_utils, tasks, utils
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf, omegaconf_no_object_check
 from omegaconf import DictConfig, OmegaConf
 
 from nmt_plugin.code_strings import refuse_code
 from shared.errors import UserError
+from shared.tensors import claims_too_much
 
 # What reading needs of a configuration; each of the first three says by `_name` what it configures.
 _GROUPS = ("task", "model", "criterion", "common")
+_SHOWN = 200  # letters of fairseq's own words
 
 
 def checkpoint_paths(names: str) -> list[str]:
@@ -52,7 +54,38 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     for entry, before in (("optimizer_history", "best_loss"), ("extra_state", "epoch")):  # `before`: its older form
         if not state.get(entry) and before not in state:
             raise UserError(f"{path}: it has no `{entry}`, without which fairseq loads no model; strip it of less")
+    _check_entries(path, state)
     return state
+
+
+def load_model(path: str, task: Any) -> Any:
+    """The fairseq model of a checkpoint that `read_checkpoint` has read, as fairseq builds it for `task`, on the CPU.
+
+    Raises UserError where fairseq cannot build it.
+    """
+    try:
+        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([path], task=task)
+    except Exception as error:  # whatever its models stumble over in settings and weights that do not fit
+        reason = " ".join(str(error).split())[:_SHOWN] or type(error).__name__
+        raise UserError(f"{path}: fairseq cannot build its model ({reason})") from None
+    return models[0]
+
+
+def _check_entries(path: str, state: dict[str, Any]) -> None:
+    """Raise UserError for entries of another kind than fairseq writes, and for weights that the file does not hold in
+    full: a tensor of a kilobyte may claim to be of terabytes.
+    """
+    weights, history = state["model"], state.get("optimizer_history") or []
+    if not isinstance(weights, dict) or not all(isinstance(weight, torch.Tensor) for weight in weights.values()):
+        raise UserError(f"{path}: its `model` is no state_dict, a name and a tensor each")
+    if name := next((name for name, weight in weights.items() if claims_too_much(weight)), None):
+        raise UserError(f"{path}: holds {name} of {list(weights[name].shape)} only in part")
+    extra = state.get("extra_state") or {}
+    if not isinstance(history, list) or not all(isinstance(one, dict) for one in [*history, extra]):
+        raise UserError(f"{path}: its `optimizer_history` or `extra_state` is not what fairseq writes")
+    said = [one.get("num_updates") for one in [*history, extra]] + [extra.get("previous_training_time")]
+    if odd := next((value for value in said if value is not None and type(value) not in (int, float)), None):
+        raise UserError(f"{path}: its updates and its training time are numbers, not {type(odd).__name__}")
 
 
 def checkpoint_config(state: dict[str, Any]) -> DictConfig:

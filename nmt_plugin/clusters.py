@@ -16,6 +16,7 @@ from nmt_plugin.decoder_states.token_classes import TokenClasses
 from shared.diffusion import CentroidAccumulator, ClassSets, Clusters, PredictionAccumulator
 from shared.diffusion.cluster_record import chooser_note, cluster_metrics, cluster_table, set_notes
 from shared.errors import UserError, exit_on_user_error
+from shared.locks import alone_in
 from shared.naming import unique_name
 from shared.results import Metric, Result, RunClock, write_result
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see `--help`."""
     args = _parser().parse_args(argv)
     quiet_libraries()
-    with exit_on_user_error():
+    with exit_on_user_error(), alone_in(args.output):
         clusters(args)
 
 

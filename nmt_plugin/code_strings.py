@@ -15,6 +15,9 @@ _HARMLESS = (
     *(ast.unaryop, ast.operator, ast.boolop, ast.cmpop, ast.expr_context),
 )
 
+MOST = 20_000  # values of a configuration; fairseq's have some hundreds
+_LONGEST = 200  # letters of a field's name in a message
+
 
 def refuse_code(name: str, settings: Any) -> None:
     """Raise UserError that names the field where a string of `settings` is Python that calls or binds anything.
@@ -39,17 +42,26 @@ def _is_harmless(text: str) -> bool:
         return False
 
 
-def _strings(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every string inside, with its dotted name."""
-    if isinstance(value, Namespace):
-        value = vars(value)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _strings(f"{name}.{key}", inner)
-    elif isinstance(value, (list, tuple, set)):
-        for inner in value:
-            yield from _strings(name, inner)
-    elif isinstance(value, (bytes, bytearray)):
-        yield name, value.decode("latin-1")
-    elif isinstance(value, str):
-        yield name, value
+def _strings(name: str, settings: Any) -> Iterator[tuple[str, str]]:
+    """Every string inside, with its dotted name.
+
+    Raises UserError for more than `MOST` values: a pickle may hold one a million times over, or within itself.
+    """
+    left = [(name, settings)]
+    for _ in range(MOST):
+        if not left:
+            return
+        field, value = left.pop()
+        if isinstance(value, Namespace):
+            value = vars(value)
+        if isinstance(value, dict):
+            names = (key if isinstance(key, str) else type(key).__name__ for key in value)
+            below = [f"{field}.{key[:_LONGEST]}"[:_LONGEST] for key in names]
+            left += zip(below, value.values(), strict=True)
+        elif isinstance(value, (list, tuple, set)):
+            left += [(field, inner) for inner in value]
+        elif isinstance(value, (bytes, bytearray)):
+            yield field, value.decode("latin-1")
+        elif isinstance(value, str):
+            yield field, value
+    raise UserError(f"{name} holds more than {MOST:,} values, or itself; it is no configuration of fairseq")

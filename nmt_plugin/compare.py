@@ -12,6 +12,7 @@ from nmt_plugin.outputs import writable_folder
 from nmt_plugin.scores.comparison import SAMPLES, TESTS, Comparison, Standing, compare_systems, read_system
 from nmt_plugin.scores.scoring import TOKENIZERS, Scoring
 from nmt_plugin.scores.segments import Segments, corpus_references, read_segments
+from shared.decoding import read_json
 from shared.errors import UserError, exit_on_user_error
 from shared.files import write_text
 from shared.results import RunClock
@@ -80,7 +81,7 @@ def _check_output(path: Path) -> None:
 def _is_comparison(path: Path) -> bool:
     """Whether this command wrote it: a run's record has metrics and provenance too, but no systems."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and {"schema", "test", "references", "systems", "metrics"} <= found.keys()

@@ -15,6 +15,7 @@ from shared.diffusion import NORMALIZATIONS, ClassSets
 from shared.diffusion.pairs import Student, check_pair
 from shared.diffusion.table import table_in_percent
 from shared.errors import UserError, exit_on_user_error
+from shared.locks import alone_in
 from shared.naming import unique_name
 from shared.results import Result, RunClock, write_result
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see `--help`."""
     args = _parser().parse_args(argv)
     quiet_libraries()
-    with exit_on_user_error():
+    with exit_on_user_error(), alone_in(args.output):
         diffusion(args)
 
 

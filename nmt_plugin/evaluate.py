@@ -11,6 +11,7 @@ from nmt_plugin.scores.model_scores import Request, score_model
 from nmt_plugin.scores.scoring import TOKENIZERS, Scoring
 from nmt_plugin.scores.segments import corpus_references, read_segments
 from shared.errors import UserError, exit_on_user_error
+from shared.locks import alone_in
 
 EXAMPLES = """examples:
   python -m nmt_plugin.evaluate --model runs/demo/nmt/teacher-a0.1 --corpus data/nmt/libreoffice.en-de
@@ -59,7 +60,8 @@ def evaluate(args: argparse.Namespace) -> None:
         output=args.output,
         name=args.name,
     )
-    score_model(request)
+    with alone_in(request.folder):
+        score_model(request)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ conf/job.yaml says what it takes.
 """
 
 import ctypes
+import fcntl
 import os
 import shlex
 import signal
@@ -11,15 +12,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from shared.command_line import refuse_pickled_job
 from shared.errors import UserError, exit_on_user_error
-from shared.locks import lock_folder
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -36,17 +37,27 @@ def run_job(command: str, done: Path, log: str | None = None, needs: Sequence[st
     if missing := [file for file in needs if not Path(file).exists()]:
         raise UserError(f"{missing[0]} is not there, which this needs; what makes it has failed or was not run")
     path = done.with_name(f"{done.name}.log") if log is None else Path(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = lock_folder(done.parent, f"making {done.name} in")
-    try:
-        _call(words, path)
-        if not done.exists():
-            if done.suffix:
-                raise UserError(f"{words[0]} ended well, but {done} is not there; see {path}")
-            done.touch()
-    finally:
-        os.close(handle)
+    for folder in (path.parent, done.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        _lock(file, done)
+        _call(words, file)
+    if not done.exists():
+        if done.suffix:
+            raise UserError(f"{words[0]} ended well, but {done} is not there; see {path}")
+        done.touch()
     return True
+
+
+def _lock(log: BinaryIO, done: Path) -> None:
+    """Raise UserError where another process has the log: the command too, which may outlive the job that started it.
+
+    Not the folder: that is for the command to lock.
+    """
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UserError(f"another process is making {done}; wait for it to end") from None
 
 
 def _words(command: str) -> list[str]:
@@ -59,21 +70,20 @@ def _words(command: str) -> list[str]:
     return [sys.executable, *words[1:]] if words[0] == "python" else words
 
 
-def _call(words: list[str], log: Path) -> None:
+def _call(words: list[str], log: BinaryIO) -> None:
     """Raises UserError, with the last line of the log, unless the command ends with status 0."""
     unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}  # so that what it says comes in order, and at once
-    with log.open("ab") as file:
-        before = file.tell()  # what an earlier try said is no reason of this one
-        try:
-            status = subprocess.call(
-                words, stdout=file, stderr=subprocess.STDOUT, env=unbuffered, preexec_fn=_end_with_parent
-            )
-        except OSError as error:
-            raise UserError(f"{words[0]}: {error.strerror}; is it installed?") from None
+    before = log.tell()  # what an earlier try said is no reason of this one
+    try:
+        status = subprocess.call(
+            words, stdout=log, stderr=subprocess.STDOUT, env=unbuffered, preexec_fn=_end_with_parent
+        )
+    except OSError as error:
+        raise UserError(f"{words[0]}: {error.strerror}; is it installed?") from None
     if status:
-        lines = log.read_bytes()[before:].decode("utf-8", errors="replace").split("\n")
+        lines = Path(log.name).read_bytes()[before:].decode("utf-8", errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "nothing was printed")
-        raise UserError(f"{Path(words[0]).name} ended with status {status} (see {log}): {last.strip()}")
+        raise UserError(f"{Path(words[0]).name} ended with status {status} (see {log.name}): {last.strip()}")
 
 
 def _end_with_parent() -> None:
@@ -86,6 +96,7 @@ def main() -> None:
     """Command line; see conf/job.yaml."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     with exit_on_user_error():
+        refuse_pickled_job(sys.argv[1:])
         try:
             _main()
         except (HydraException, OmegaConfBaseException) as error:

@@ -18,6 +18,7 @@ from nmt_plugin.decoder_states.token_sets import read_sets
 from shared.diffusion import CentroidAccumulator, PenultimateProjection
 from shared.errors import UserError, exit_on_user_error
 from shared.files import atomic_path
+from shared.locks import alone_in
 from shared.naming import unique_name
 from shared.results import Panel, Result, RunClock, write_result
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see `--help`."""
     args = _parser().parse_args(argv)
     quiet_libraries()
-    with exit_on_user_error():
+    with exit_on_user_error(), alone_in(args.output):
         project(args)
 
 

@@ -25,6 +25,7 @@ from nmt_plugin.corpora.corpus import Corpus, read_corpus
 from nmt_plugin.corpora.databin import require_fairseq
 from nmt_plugin.corpora.distilled import STEPS, write_distilled
 from nmt_plugin.corpora.folder import whole_folder
+from nmt_plugin.corpora.lines import read_lines
 from nmt_plugin.corpora.progress import Progress
 from nmt_plugin.records import teacher_card
 from nmt_plugin.scores.generation import Search
@@ -185,7 +186,7 @@ def _references(corpus: Corpus) -> list[str]:
     path = corpus.folder / name
     if not path.is_file() or sha256(path) != read_card(corpus.folder)["files"].get(name):
         raise UserError(f"{path} is missing or changed since the corpus was built; build it again with --fresh")
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    return read_lines(path)
 
 
 def _write_scores(path: Path, hypotheses: dict[int, Hypothesis], kinds: Sequence[str]) -> None:

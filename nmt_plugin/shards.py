@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt_plugin.differences import differences
+from shared.decoding import read_json
 from shared.errors import UserError
 from shared.files import write_text
 from shared.locks import lock_folder
@@ -72,7 +73,7 @@ def _claim(folder: Path, settings: Mapping[str, Any], fresh: bool) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict):

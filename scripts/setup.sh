@@ -56,7 +56,7 @@ install_environment() {
   # Every file must have a hash of the lock, and the lock must name every package (scripts/lock.sh rebuilds it).
   install=(.venv/bin/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation)
   step 2 'torch and everything else but fairseq (about 3 GB)'
-  locked setuptools | "${install[@]}" --require-hashes -r /dev/stdin
+  { locked setuptools; locked wheel; } | "${install[@]}" --require-hashes -r /dev/stdin
   locked_but fairseq-fixed | "${install[@]}" --require-hashes -r /dev/stdin
   step 3 'fairseq (built here against that torch, about 2 minutes)'
   locked fairseq-fixed | "${install[@]}" --require-hashes -r /dev/stdin

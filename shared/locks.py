@@ -2,15 +2,19 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.files import remove_parts
 
 
 def lock_folder(folder: Path, doing: str) -> int:
     """Make `folder` where it is missing and lock it; the lock lasts until `os.close` of the descriptor returned.
 
     The holder may rename or remove the folder: who then gets the lock of what it was is refused too, and may try again.
+    Files in it that a killed process had not finished (`shared.files`) are removed.
     Raises UserError where the folder cannot be written, or "another process is `doing` `folder`".
     """
     try:
@@ -26,4 +30,25 @@ def lock_folder(folder: Path, doing: str) -> int:
     if not ours:
         os.close(handle)
         raise UserError(f"another process is {doing} {folder}; wait for it to end")
+    remove_parts(folder)
     return handle
+
+
+@contextmanager
+def alone_in(folder: Path | None, doing: str = "writing") -> Iterator[None]:
+    """Hold `lock_folder` within the block (None: of nothing).
+
+    A folder that was made for it, and in which nothing came to be, is removed.
+    """
+    if folder is None:
+        yield
+        return
+    there = folder.exists()
+    handle = lock_folder(folder, doing)
+    try:
+        yield
+    finally:
+        if not there:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+        os.close(handle)

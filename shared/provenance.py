@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from shared.errors import UserError
+
 _REPORTED_PACKAGES = (
     *("lskd", "torch", "torchvision", "numpy", "fairseq-fixed", "fairseq", "sacrebleu", "sentencepiece"),
     *("lightning", "timm", "hydra-core", "safetensors"),
@@ -45,10 +47,13 @@ class RunClock:
     """Made when a run starts; gives its Provenance when it ends."""
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
+        """Raises UserError for a command line that is not UTF-8: no record could hold it."""
         self._started = time.monotonic()
         # orig_argv keeps `-m package.module`; the interpreter's folder says nothing to another machine.
         typed = _job or [Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]
         self._command = list(typed if command is None else command)
+        if odd := next((word for word in self._command if _is_no_text(word)), None):
+            raise UserError(f"the command line holds {odd!a}, which is not UTF-8; rename the file or folder")
 
     def provenance(self, device: str, *, extra_seconds: float = 0.0) -> Provenance:
         """`extra_seconds` adds time spent in an earlier process of the same run (training, before evaluation)."""
@@ -62,6 +67,11 @@ class RunClock:
             peak_memory_bytes=peak_memory_bytes(),
             deterministic=torch.are_deterministic_algorithms_enabled(),
         )
+
+
+def _is_no_text(word: str) -> bool:
+    """Python makes halves of surrogate pairs of bytes that are not UTF-8."""
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def package_versions(names: Iterable[str] = _REPORTED_PACKAGES) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.decoding import decode, refuse_constant
+from shared.decoding import decode, read_json
 from shared.errors import UserError
 from shared.files import write_text
 from shared.provenance import Provenance, RunClock
@@ -208,15 +208,12 @@ def write_result(folder: str | os.PathLike[str], result: Result) -> Path:
 def read_result(path: str | os.PathLike[str]) -> Result:
     """Read one record. Raises UserError that names the file and the field for anything that is not one."""
     try:
-        raw = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse_constant)
-        result: Result = decode(Result, raw, "result")
+        result: Result = decode(Result, read_json(path), "result")
         return result
     except FileNotFoundError:
         raise UserError(f"{path}: no such result") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a result.json ({error})") from None
     except UserError as error:
         raise UserError(f"{path}: not a result.json of schema {SCHEMA} ({error})") from None
 

@@ -1,4 +1,4 @@
-"""Tests do without a network: each process that they start refuses it and says so at the end of the session."""
+"""For all tests: no deadlines, and no network: each process refuses it, and the session says so at its end."""
 
 import os
 import runpy
@@ -6,6 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("lskd", deadline=None)  # milliseconds say nothing on a busy machine
+settings.load_profile("lskd")
 
 NO_NETWORK = Path(__file__).parent / "no_network"
 LOG = "LSKD_NETWORK_LOG"

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from shared.decoding import decode, refuse_constant
+from shared.decoding import decode, read_json
 from shared.errors import UserError
 from shared.files import atomic_path, sha256, write_text
 from shared.results import Model
@@ -18,6 +18,7 @@ from vision.data import ImageData
 from vision.models import build_model
 
 SCHEMA = 1
+LARGEST = 4096  # pixels a side, and any number of layers, channels, ...: opening a model builds it and tries one image
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def load_card(path: str | Path) -> Card:
     if weights.suffix != ".safetensors" or not card_path.is_file():
         raise UserError(f"{weights}: not a model export; name a .safetensors file with its .json card beside it")
     try:
-        raw = json.loads(card_path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
-        card: Card = decode(Card, raw, "card")
+        card: Card = decode(Card, read_json(card_path), "card")
         _check_complete(card)
     except ValueError as error:  # no JSON, no UTF-8, or decode's UserError
         raise UserError(f"{card_path}: not the card of a model export ({error})") from None
@@ -76,10 +76,20 @@ def load_card(path: str | Path) -> Card:
 
 
 def _check_complete(card: Card) -> None:
-    if len(card.image_shape) != 3:
-        raise UserError(f"card.image_shape is {card.image_shape}, not channels, height and width")
+    if len(card.image_shape) != 3 or not all(1 <= side <= LARGEST for side in card.image_shape):
+        raise UserError(f"card.image_shape is {card.image_shape}, not channels, height and width up to {LARGEST:,}")
+    if large := [number for number in _numbers(card.kwargs) if abs(number) > LARGEST]:
+        raise UserError(f"card.kwargs holds {large[0]}; want numbers up to {LARGEST:,}")
     if missing := [key for key in ("train_size", "validation_size") if key not in card.model.recipe]:
         raise UserError(f"card.model.recipe lacks {', '.join(missing)}")
+
+
+def _numbers(value: Any) -> list[int | float]:
+    """All numbers inside of plain values."""
+    if isinstance(value, (dict, list)):
+        inner = value.values() if isinstance(value, dict) else value
+        return [number for one in inner for number in _numbers(one)]
+    return [value] if isinstance(value, (int, float)) else []
 
 
 def load_export(path: str | Path) -> tuple[nn.Module, Card]:

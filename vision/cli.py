@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,8 +14,11 @@ import hydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from shared.errors import UserError, exit_on_user_error
+from shared.command_line import refuse_pickled_job
+from shared.errors import UserError, exit_on_user_error, lost_worker
+from shared.locks import alone_in
 from shared.provenance import set_job
 from shared.results import FILE_NAME
 from vision.help import help_text, options
@@ -65,11 +69,15 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
                 if is_sweep():
                     set_job(["python", "-m", f"vision.{command}", *words_of_job(config)])
                 _set_threads(values.threads)
-                task(values)
-            except UserError as error:
+                with _alone(command, values):
+                    task(values)
+            except Exception as error:
+                told = error if isinstance(error, UserError) else lost_worker(error)
+                if told is None:
+                    raise
                 if is_sweep():
-                    return refused(error, command_line)
-                raise
+                    return refused(told, command_line)
+                raise told from None
         return None
 
     try:
@@ -85,12 +93,13 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
 def _main(command: str, job: Callable[[DictConfig], Refused | None], keys: list[str]) -> None:
     """Raises UserError for what Hydra itself refuses, before any job."""
     words = sys.argv[1:]
+    refuse_pickled_job(words)
     try:
         if {"-h", "--help"} & set(words):  # Hydra's own has every group of conf/, in lines of any length
             _show(help_text(CONF, command, keys, _not_swept(words)))
         else:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)(job)()
-    except (HydraException, OmegaConfBaseException) as error:  # from composing only: tasks see plain dataclasses
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:  # from composing only: tasks see dataclasses
         raise UserError(_one_line(error, keys)) from None
     except RuntimeError as error:
         if not str(error).startswith('Could not detect "srun"'):  # submitit's words
@@ -137,6 +146,12 @@ def _is_kept(config: DictConfig) -> bool:
     if keep and record.is_file():
         print(f"already there: {record}", flush=True)
     return keep and record.is_file()
+
+
+def _alone(command: str, values: Settings) -> AbstractContextManager[None]:
+    """Its output folder for this process alone. vision.train sees to that itself: it may run in several processes."""
+    output = None if command == "train" else getattr(values, "output", None)
+    return alone_in(None if output is None else Path(output))
 
 
 def _set_threads(threads: int | None) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 import vision.networks.cifar  # noqa: F401  (timm.create_model then knows those too)
 from shared.errors import UserError
 
+_SHOWN = 300  # letters of a library's own words
+
 
 def build_model(
     name: str, num_classes: int, image_shape: tuple[int, int, int], kwargs: dict[str, Any] | None = None
@@ -29,9 +31,9 @@ def build_model(
         model = model.to(memory_format=torch.channels_last).eval()
         with torch.no_grad():
             penultimate(model, torch.zeros(1, *image_shape))
-    except (TypeError, ValueError, RuntimeError, AssertionError, KeyError) as error:
+    except Exception as error:  # whatever a model stumbles over in arguments and shapes that it was not made for
         shape = "x".join(map(str, image_shape))
-        reason = (str(error).splitlines() or [repr(error)])[0]
+        reason = (str(error).splitlines() or [repr(error)])[0][:_SHOWN]
         raise UserError(f"timm's {name} with kwargs {kwargs or {}} does not work on {shape} images: {reason}") from None
     classifier(model)
     return model

@@ -4,7 +4,6 @@ So a hostile archive can write nowhere, and links and device files are never fol
 wanted names count.
 """
 
-import gzip
 import io
 import lzma
 import tarfile
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from shared.errors import UserError
+from shared.unpacking import members, open_tar
 
 _RELEASE = ("", "texts/*/*/", "*/texts/*/*/")  # where a release, or a folder of downloads, has the archives
 LIMIT = 1 << 28  # bytes of a member; the largest of IWSLT14 is below a tenth of it
@@ -35,21 +35,30 @@ def read_files(source: Path, folder: str, names: Iterable[str]) -> dict[str, byt
         return read_files(packed[0], folder, wanted) if packed else {}
     try:
         with source.open("rb") as file:
-            return _members(file, folder, wanted)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        reason = str(error).partition("\n")[0].rstrip(":")  # tarfile goes on to name each compression that it tried
-        raise UserError(f"{source} is not a whole .tgz archive: {reason}") from None
+            return _members(file, source.stat().st_size, folder, wanted)
     except OSError as error:
+        if error.strerror is None:  # gzip's own, not the system's
+            raise _not_whole(source, error) from None
         raise UserError(f"cannot read {source}: {error.strerror}; name an archive or a folder") from None
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:  # ValueError: in a header
+        raise _not_whole(source, error) from None
 
 
-def _members(file: IO[bytes], folder: str, wanted: frozenset[str]) -> dict[str, bytes]:
+def _not_whole(source: Path, error: Exception) -> UserError:
+    reason = str(error).partition("\n")[0].rstrip(":")  # tarfile goes on to name each compression that it tried
+    return UserError(f"{source} is not a whole .tgz archive: {reason}")
+
+
+def _members(
+    file: IO[bytes], size: int, folder: str, wanted: frozenset[str], within_release: bool = False
+) -> dict[str, bytes]:
+    """`size` is that of the file in bytes. A release is not within another: an archive can hold itself."""
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=file) as archive:
-        for member in archive:
+    with open_tar(file) as archive:
+        for member in members(archive, size):
             path = PurePosixPath(member.name)
             ours = path.parent.name == folder and path.name in wanted
-            nested = path.name == f"{folder}.tgz" and "texts" in path.parts
+            nested = path.name == f"{folder}.tgz" and "texts" in path.parts and not within_release
             if not member.isreg() or ".." in path.parts or not (ours or nested):
                 continue
             if member.size > LIMIT:
@@ -57,8 +66,6 @@ def _members(file: IO[bytes], folder: str, wanted: frozenset[str]) -> dict[str, 
             content = archive.extractfile(member)
             assert content is not None  # it is a regular file
             if nested:
-                return _members(io.BytesIO(content.read()), folder, wanted)
+                return _members(io.BytesIO(content.read()), member.size, folder, wanted, within_release=True)
             found[path.name] = content.read()
-        while archive.fileobj is not None and archive.fileobj.read(1 << 20):
-            pass  # on to gzip's checksum: tarfile takes a damaged header for the end
     return found

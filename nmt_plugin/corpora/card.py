@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt_plugin.differences import differences
+from shared.decoding import read_json
 from shared.errors import UserError
 from shared.files import sha256, write_text
 
@@ -46,7 +47,7 @@ def finished_card(folder: Path, request: Mapping[str, Any], *, fresh: bool) -> d
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a corpus folder; UserError if the folder has none."""
     try:
-        card = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        card = read_json(folder / NAME)
         if isinstance(card["request"], dict) and isinstance(card["files"], dict):
             return card
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nmt_plugin.corpora.pairs import Pair
 
 # A broken cross-reference of the help shows up as "[text/scalc/01/x.xhp#y not found]."
-_BROKEN_LINK = re.compile(r"\[\S+#\S+ not found\]")
+# No part of the pattern can match where another does: a line of "[#[#[#..." would take for ever.
+_BROKEN_LINK = re.compile(r"\[[^\s\[#]+#[^\s\[]+ not found\]")
 _WORDS = re.compile(r"[^\W\d_]+")
 _ENGLISH = frozenset(
     {"the", "of", "and", "to", "is", "for", "with", "that", "this", "you", "are"}

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nmt_plugin.corpora import pieces
 from nmt_plugin.corpora.card import NAME, read_card
+from nmt_plugin.corpora.lines import read_lines
+from shared.decoding import decode
 from shared.errors import UserError
 from shared.files import sha256
 
@@ -54,8 +57,7 @@ class Corpus:
         path = self.folder / name
         if not path.is_file() or sha256(path) != self.sha256.get(name):
             raise UserError(f"{path} is missing or changed since the corpus was built; build it again with --fresh")
-        text = path.read_text(encoding="utf-8")
-        return text.removesuffix("\n").split("\n")
+        return read_lines(path)
 
 
 def read_corpus(folder: Path) -> Corpus:
@@ -66,10 +68,17 @@ def read_corpus(folder: Path) -> Corpus:
     try:
         return Corpus(
             folder=folder,
-            source_language=card["source_language"],
-            target_language=card["target_language"],
-            sizes={split: counts["pairs"] for split, counts in card["splits"].items()},
+            source_language=_language(card["source_language"]),
+            target_language=_language(card["target_language"]),
+            sizes=decode(dict[str, int], {name: counts["pairs"] for name, counts in card["splits"].items()}, "splits"),
             sha256={name: digest for name, digest in card["files"].items() if name.startswith("raw/")},
         )
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, UserError):
         raise UserError(f"{folder / NAME} is not a corpus card; build the corpus again with --fresh") from None
+
+
+def _language(name: Any) -> str:
+    """It is part of files' names. Raises UserError for what cannot be."""
+    if not isinstance(name, str) or Path(name).name != name or "\0" in name:
+        raise UserError(f"{name!r} is no language")
+    return name

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared.errors import UserError
+from shared.errors import UserError, no_room
 from shared.locks import lock_folder
 
 MARKER = ".nmt_plugin-builds-here"  # what tells our `.part` folder from a user's
@@ -33,6 +33,10 @@ def whole_folder(final: Path) -> Iterator[Path]:
             if os.path.lexists(final):
                 final.rename(old)
             new.rename(final)
+        except Exception as error:
+            if told := no_room(final, error):
+                raise told from None
+            raise
         finally:
             _put_back(old, final)
             with suppress(OSError):  # what a dying child still writes to is cleared by the next run

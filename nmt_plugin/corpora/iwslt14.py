@@ -28,10 +28,11 @@ RELEASE = "https://wit3.fbk.eu/2014-01"
 
 _METADATA = re.compile(r"\s*</?(url|talkid|keywords|speaker|reviewer|translator|doc)\b", re.IGNORECASE)
 _TALK = re.compile(r"\s*<talkid>\s*(\S+?)\s*<", re.IGNORECASE)
-_WRAPPER = re.compile(r"</?(?:title|description)\b[^>]*>", re.IGNORECASE)
+# A tag ends before the next begins: a file of tags that are never closed would be searched to its end for each.
+_WRAPPER = re.compile(r"</?(?:title|description)\b[^<>]*>", re.IGNORECASE)
 _DOCUMENT_OR_SEGMENT = re.compile(
-    r"<doc\b[^>]*?\bdocid\s*=\s*[\"']?(?P<doc>[^\"'>\s]+)[^>]*>"
-    r"|<seg\b[^>]*?\bid\s*=\s*[\"']?(?P<seg>[^\"'>\s]+)[^>]*>(?P<text>.*?)</seg\s*>",
+    r"<doc\b[^<>]*?\bdocid\s*=\s*[\"']?(?P<doc>[^\"'<>\s]+)[^<>]*>"
+    r"|<seg\b[^<>]*?\bid\s*=\s*[\"']?(?P<seg>[^\"'<>\s]+)[^<>]*>(?P<text>(?:(?!<seg\b).)*?)</seg\s*>",
     re.IGNORECASE | re.DOTALL,
 )
 _ENTITY = re.compile(r"&(#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]*);")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lxml import etree, html
 
+from nmt_plugin.corpora.lines import decode
 from nmt_plugin.corpora.pairs import Pair
 from nmt_plugin.corpora.text import normalize
 from shared.errors import UserError
@@ -56,24 +57,35 @@ def fingerprint(files: dict[str, Path]) -> str:
     """SHA-256 over the names and contents of the pages."""
     digest = hashlib.sha256()
     for name, path in files.items():
-        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{name}\0{hashlib.sha256(_content(path)).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
 def version(files: dict[str, Path]) -> str | None:
     """The LibreOffice version that the first page names in its header, e.g. "7.4"; None if it names none."""
     for path in files.values():
-        match = _VERSION.search(path.read_text(encoding="utf-8", errors="replace"))
+        match = _VERSION.search(_content(path).decode("utf-8", errors="replace"))
         return match[1] if match else None
     return None
 
 
-def paragraphs(page: bytes) -> dict[str, list[str]]:
-    """Paragraph id -> texts in order of appearance; a page repeats an id where it embeds parts of other pages."""
+def paragraphs(page: bytes, name: str = "page") -> dict[str, list[str]]:
+    """Paragraph id -> texts in order of appearance; a page repeats an id where it embeds parts of other pages.
+
+    Broken markup is read as a browser reads it; entities that a page declares, and what it refers to, are not. Raises
+    UserError, by `name`, for what is not UTF-8 or holds a NUL (its line is named), and where the parser stops before
+    the end: elements nested 256 deep, a text of 10 MB.
+    """
     found: dict[str, list[str]] = {}
-    if not page.strip():
-        return found
-    root = html.document_fromstring(page, parser=html.HTMLParser(encoding="utf-8"))
+    decode(page, name)
+    parser = html.HTMLParser(encoding="utf-8", no_network=True)
+    try:
+        root = html.document_fromstring(page, parser=parser)
+    except etree.ParserError:
+        return found  # no element at all
+    if fatal := parser.error_log.filter_from_fatals():
+        reason = " ".join(fatal[0].message.split())
+        raise UserError(f"{name}, line {fatal[0].line:,}: the page cannot be read to its end ({reason})")
     for element in _PARAGRAPHS(root):
         if element.tag in _PARAGRAPH_TAGS and _CODE_CLASSES.isdisjoint(_classes(element)):
             found.setdefault(element.get("id"), []).append(normalize(_text(element)))
@@ -88,8 +100,8 @@ def align(source: dict[str, Path], target: dict[str, Path]) -> tuple[list[Pair],
     pairs: list[Pair] = []
     unaligned: Counter[str] = Counter()
     for page in sorted(source):
-        ours = paragraphs(source[page].read_bytes())
-        theirs = paragraphs(target[page].read_bytes()) if page in target else None
+        ours = paragraphs(_content(source[page]), str(source[page]))
+        theirs = paragraphs(_content(target[page]), str(target[page])) if page in target else None
         for identifier, texts in ours.items():
             others = theirs.get(identifier) if theirs is not None else None
             if theirs is None or others is None:
@@ -99,6 +111,13 @@ def align(source: dict[str, Path], target: dict[str, Path]) -> tuple[list[Pair],
             else:
                 pairs += [Pair(page, ours_text, other) for ours_text, other in zip(texts, others, strict=True)]
     return pairs, unaligned
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the page {path}: {error.strerror}") from None
 
 
 def _classes(element: html.HtmlElement) -> list[str]:

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.unpacking import gunzip
 
 
 def read_lines(path: Path) -> list[str]:
@@ -12,7 +13,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+            data = gunzip(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is not a whole gzip file: {error}") from None
     except OSError as error:

@@ -26,18 +26,19 @@ def train_model(sentences: Iterable[str], *, vocab_size: int, model_type: str, s
     could never equal its reference. UserError if the text (`of` says which, as in " of en") cannot give
     `vocab_size` pieces.
     """
-    model = io.BytesIO()
+    model, lines = io.BytesIO(), list(sentences)
     sentencepiece.set_random_generator_seed(seed)
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
+            sentence_iterator=iter(lines),
             model_writer=model,  # not a file: the model would hold its path, and differ from folder to folder
             vocab_size=vocab_size,
             model_type=model_type,
             character_coverage=1.0,
             normalization_rule_name="identity",
             num_threads=1,  # the model holds this number, and unigram sums in its order; one is fast enough
-            max_sentence_length=1 << 16,  # bytes; longer lines would be left out without a word
+            # In bytes; longer lines would be left out without a word. The model holds this number.
+            max_sentence_length=max([1 << 16, *(len(line.encode()) for line in lines)]),
             minloglevel=2,
         )
     except RuntimeError as error:

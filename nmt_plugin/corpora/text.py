@@ -3,9 +3,10 @@
 import re
 import unicodedata
 
-_SPACES = re.compile(r"\s+")  # Python's \s holds the no-break and typographic spaces too
-
-
+# Python's \s holds the no-break and typographic spaces too. U+2581 is how SentencePiece writes a blank: it would come
+# back from the pieces as one.
+_SPACES = re.compile(r"[\s\u2581]+")
+_LONG = 4096  # characters; NFC takes the square of the marks that one letter carries
 JOINERS = "\u200c\u200d"  # zero-width; letters of Persian or Hindi change their form by them
 
 
@@ -17,7 +18,15 @@ def normalize(text: str, keep: str = "") -> str:
     """
     blanks = _SPACES.sub(" ", text)
     visible = "".join(c for c in blanks if c in keep or unicodedata.category(c) not in ("Cc", "Cf"))
-    return _SPACES.sub(" ", unicodedata.normalize("NFC", visible)).strip()
+    return _SPACES.sub(" ", _composed(visible)).strip()
+
+
+def _composed(text: str) -> str:
+    """NFC, of long text word by word; of a word beyond every language's, a part at a time."""
+    if len(text) <= _LONG:
+        return unicodedata.normalize("NFC", text)
+    words = ([word[at : at + _LONG] for at in range(0, len(word), _LONG)] for word in text.split(" "))
+    return " ".join("".join(unicodedata.normalize("NFC", part) for part in parts) for parts in words)
 
 
 def fold(text: str) -> str:

@@ -5,12 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from fairseq import checkpoint_utils, tasks
+from fairseq import tasks
 from fairseq.models import BaseFairseqModel
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, read_checkpoint
+from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, load_model, read_checkpoint
 from nmt_plugin.corpora.corpus import Corpus
 from nmt_plugin.decoder_states.sentences import Sentences, choose_sentences
 from nmt_plugin.records import TrainedModel
@@ -56,8 +56,8 @@ class StateReader:
     @cached_property
     def model(self) -> BaseFairseqModel:
         """The network in fp32, frozen and in eval mode."""
-        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(self.path)], task=self.task)
-        return models[0].float().requires_grad_(False).eval().to(self.device)
+        model: BaseFairseqModel = load_model(str(self.path), self.task).float().requires_grad_(False).eval()
+        return model.to(self.device)
 
     @torch.inference_mode()
     def states(self, sentences: Sentences, classes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:

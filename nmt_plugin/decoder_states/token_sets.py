@@ -1,7 +1,6 @@
 """S1 and S2 of target tokens, as a file names them or as a sample."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nmt_plugin.decoder_states.token_classes import TokenClasses
-from shared.decoding import decode
+from shared.decoding import decode, read_json
 from shared.diffusion import ClassSets, explicit_sets
 from shared.errors import UserError
 from shared.results import read_result
@@ -29,13 +28,13 @@ def read_sets(path: Path) -> dict[str, NamedSets]:
     Raises UserError for any other.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         if isinstance(raw, dict) and "schema" in raw:
             return _sets_of_record(path)
         sets: dict[str, NamedSets] = decode(dict[str, NamedSets], raw, "sets")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, UserError) as error:
+    except UserError as error:
         raise UserError(f'{path}: want {{"TARGET": {{"s1": ["TOKEN", ...], "s2": [...]}}}} ({error})') from None
     if not sets:
         raise UserError(f'{path}: names no target; want {{"TARGET": {{"s1": ["TOKEN", ...], "s2": [...]}}}}')

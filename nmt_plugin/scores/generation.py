@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt_plugin.corpora.card import NAME
 from nmt_plugin.corpora.corpus import Corpus
+from shared.decoding import read_json
 from shared.errors import UserError
 from shared.files import sha256, write_text
 
@@ -57,17 +58,24 @@ def read_hypotheses(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             if line.startswith("D-"):
-                tag, _, text = line.rstrip("\n").split("\t", 2)
-                by_id[int(tag[2:])] = text
+                by_id.update([_numbered(line.removesuffix("\n"), path)])
     if sorted(by_id) != list(range(len(by_id))):
         raise UserError(f"{path}: sentences are missing from fairseq-generate's output; remove it and evaluate again")
     return [by_id[index] for index in range(len(by_id))]
 
 
+def _numbered(line: str, path: Path) -> tuple[int, str]:
+    try:
+        tag, _, text = line.split("\t", 2)
+        return int(tag[2:]), text
+    except ValueError:
+        raise UserError(f"{path}: {line[:40]!r} is no line of fairseq-generate; remove it and evaluate again") from None
+
+
 def _answered(output: Path, request: dict[str, Any]) -> bool:
     """Whether `output` is the whole and unchanged answer to `request`."""
     try:
-        found = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))
+        found = read_json(output.with_suffix(".json"))
     except (OSError, ValueError):
         return False
     return output.is_file() and found == {**request, "output_sha256": sha256(output)}

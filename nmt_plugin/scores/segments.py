@@ -1,11 +1,15 @@
 """Segments: the lines of a text file that is scored, read in the way of the `sacrebleu` command."""
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_plugin.corpora.corpus import Corpus
 from shared.errors import UserError
 from shared.files import sha256
+
+# TER tries out shifts of words: lines of 300 take seconds, of 1,000 half a minute, of a megabyte for ever.
+MAX_WORDS = 2000
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,17 @@ class Segments:
 def read_segments(path: Path) -> Segments:
     """The lines of a UTF-8 file. Only a line feed ends a line: other separators may stand inside one.
 
-    Raises UserError where there is no such file, where it is empty, or where a line is not UTF-8 (it is named).
+    Raises UserError where there is no such file, where it is empty, where it starts with a byte order mark (sacreBLEU
+    would take it for a part of the first word), and where a line, which is named, is not UTF-8, holds a NUL or has
+    more than `MAX_WORDS` words.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a text file with one sentence per line")
     content = path.read_bytes()
     if not content:
         raise UserError(f"{path} is empty; it needs one sentence per line")
+    if content.startswith(codecs.BOM_UTF8):
+        raise UserError(f"{path}, line 1: starts with a byte order mark; remove it (sed -i '1s/^\\xef\\xbb\\xbf//')")
     lines = [_decoded(line, path, number) for number, line in enumerate(_split(content), start=1)]
     return Segments(path, lines, sha256(path))
 
@@ -54,9 +62,14 @@ def _split(content: bytes) -> list[bytes]:
 
 def _decoded(line: bytes, path: Path, number: int) -> str:
     try:
-        return line.decode("utf-8")
+        text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}, line {number}: not UTF-8 (byte 0x{line[error.start]:02x}, the {error.start + 1}. of the line); "
             "convert the file to UTF-8"
         ) from None
+    if "\0" in text:
+        raise UserError(f"{path}, line {number}: holds a NUL; convert the file if it is UTF-16 (iconv -t UTF-8)")
+    if (words := len(text.split())) > MAX_WORDS:
+        raise UserError(f"{path}, line {number}: has {words:,} words; give one sentence per line")
+    return text

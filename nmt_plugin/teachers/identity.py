@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from shared.decoding import decode
+from shared.decoding import check_plain, decode
 from shared.results import Model
 
 _KEY = "word_kd"  # in the task's state, which fairseq saves with every checkpoint
@@ -27,5 +27,6 @@ def recall(state: dict[str, Any]) -> Identity | None:
     kept = state.get("task_state")
     if not isinstance(kept, dict) or _KEY not in kept:
         return None
+    check_plain(kept[_KEY], f"task_state.{_KEY}")
     identity: Identity = decode(Identity, kept[_KEY], f"task_state.{_KEY}")
     return identity

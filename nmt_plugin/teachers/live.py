@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from fairseq import checkpoint_utils, utils
+from fairseq import utils
 from fairseq.models import BaseFairseqModel
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from nmt_plugin.checkpoints import (
     checkpoint_config,
     checkpoint_paths,
     checkpoint_task,
+    load_model,
     read_checkpoint,
 )
 from nmt_plugin.last_layer import output_head, output_logits
@@ -103,5 +104,5 @@ class LiveTeacher:
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 
     def _load(self, path: str, task: Any) -> BaseFairseqModel:
-        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([path], task=task)
-        return models[0].to(self._dtype).requires_grad_(False).eval()
+        model: BaseFairseqModel = load_model(path, task).to(self._dtype).requires_grad_(False).eval()
+        return model

@@ -4,7 +4,6 @@
 record per sentence: where its tokens start, checksums of its source, its target and its records. Both are mapped.
 """
 
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.decoding import decode
+from shared.decoding import decode, read_json
 from shared.errors import UserError
 from shared.results import Model
 
 FORMAT = 1
 MANIFEST, SENTENCES, TOKENS = "manifest.json", "sentences.bin", "tokens.bin"
+LARGEST = 1 << 24  # classes; a hundred times the largest vocabulary
 STORED = {"fp16": np.float16, "fp32": np.float32}
 SENTENCE = np.dtype(
     [("start", "<i8"), ("length", "<i4"), ("state", "<i4"), ("source", "<u4"), ("target", "<u4"), ("records", "<u4")]
@@ -109,6 +109,8 @@ class Store:
             part = self._tokens[sentence["start"] : sentence["start"] + sentence["length"]]
             if zlib.crc32(part.tobytes()) != sentence["records"]:
                 raise UserError(f"{self.folder / TOKENS}: sentence {index} is damaged; make the cache again")
+            if "ids" in (part.dtype.names or ()) and not _are_classes(part["ids"], self.manifest.classes):
+                raise UserError(f"{self.folder / TOKENS}: sentence {index} has a class that does not exist")
             parts.append(part)
         return np.concatenate(parts)
 
@@ -117,21 +119,31 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of one split's cache. Raises UserError where there is none, or one of another format."""
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        manifest: Manifest = decode(Manifest, raw, "manifest")
+        manifest: Manifest = decode(Manifest, read_json(path), "manifest")
     except FileNotFoundError:
         raise UserError(f"{folder}: no teacher cache; make one with python -m nmt_plugin.cache") from None
     except (OSError, ValueError) as error:  # UserError is a ValueError
         raise UserError(f"{path}: not the manifest of a teacher cache ({error}); make the cache again") from None
     if manifest.format != FORMAT:
         raise UserError(f"{path}: cache format {manifest.format}; this version reads {FORMAT}; make the cache again")
-    if (
-        manifest.dtype not in STORED
-        or not 1 <= manifest.k <= manifest.classes
-        or manifest.files != file_sizes(manifest)
-    ):
+    if not _agrees(manifest):
         raise UserError(f"{path}: not the manifest of a teacher cache (its figures disagree); make the cache again")
     return manifest
+
+
+def _are_classes(ids: npt.NDArray[Any], classes: int) -> bool:
+    return ids.size == 0 or (int(ids.min()) >= 0 and int(ids.max()) < classes)
+
+
+def _agrees(manifest: Manifest) -> bool:
+    """Whether its figures are possible, and of one cache."""
+    return (
+        manifest.dtype in STORED
+        and 1 <= manifest.k <= manifest.classes <= LARGEST
+        and min(manifest.sentences, manifest.tokens) > 0
+        and {"source", "target"} <= manifest.dictionaries.keys()
+        and manifest.files == file_sizes(manifest)
+    )
 
 
 def cached_splits(folder: Path) -> list[Path]:

@@ -1,11 +1,11 @@
 # Sourced by whatever a person calls: mistakes in one line and status 2, and options that are read alike everywhere.
 
-fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
+fail() { printf 'error: %s\n' "${1//[[:cntrl:]]/?}" >&2; exit 2; }
 
 # Hydra reads paths as part of its own grammar, and the lists of a study are separated by blanks.
 check_path() { # OPTION PATH
   case $2 in
-    *[!A-Za-z0-9_./+-]*) fail "$1 $2: choose a path of letters, digits and _ . / + - only" ;;
+    -* | *[!A-Za-z0-9_./+-]*) fail "$1 $2: choose a path of letters, digits and _ . / + - only, without - in front" ;;
   esac
 }
 

@@ -20,6 +20,8 @@ count() { echo $#; }
 
 paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
   [ $# -ge 2 ] || fail "name the data and the output folder: bash scripts/vision/$NAME.sh DATA OUTPUT [KEY=VALUE ...]"
+  check_path DATA "$1"
+  check_path OUTPUT "$2"
   [ -d "$1" ] || fail "$1 is not a folder; name the folder of the data"
   DATA=$1 OUT=$2
   shift 2

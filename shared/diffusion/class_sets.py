@@ -64,7 +64,7 @@ def class_index(name: str, class_names: Sequence[str]) -> int:
     if found > 1:  # ImageNet has two of "crane" and of "maillot"
         same = [index for index, other in enumerate(class_names) if other == name]
         raise UserError(f"{found} classes are called {name!r}; name the one you mean by its index: {same}")
-    if name.isdecimal() and int(name) < len(class_names):
+    if name.isdecimal() and len(name) < 10 and int(name) < len(class_names):
         return int(name)
     shown = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
     raise UserError(f"unknown class {name!r}; choose an index below {len(class_names)} or one of: {shown}")

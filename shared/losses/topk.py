@@ -154,9 +154,12 @@ class _SplitLogMass(torch.autograd.Function):
     def forward(ctx, logits: Tensor, ids: Tensor, temperature: float) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
         top = logits.gather(-1, ids) / temperature
         rest = (logits / temperature).scatter_(-1, ids, -math.inf)
+        largest = rest.amax(dim=-1, keepdim=True)
+        # Others that are all ruled out have no softmax: one of the top K, whose gradient is another, stands in.
+        rest.scatter_(-1, ids[..., :1], torch.zeros_like(largest).masked_fill_(largest > -math.inf, -math.inf))
         probabilities = torch.softmax(rest, dim=-1)
         # max(x) - log softmax(max(x)): torch's logsumexp is several passes over the classes where softmax is one.
-        log_mass = rest.amax(dim=-1, keepdim=True) - probabilities.amax(dim=-1, keepdim=True).log()
+        log_mass = largest - probabilities.amax(dim=-1, keepdim=True).log()
         ctx.temperature = temperature
         ctx.save_for_backward(probabilities, ids)
         return top, log_mass

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.decoding import decode
+from shared.decoding import decode, read_json
 from shared.errors import UserError
 from shared.report.beside import beside_blocks
 from shared.report.claims import claim_blocks, claim_headlines, claim_sets
@@ -69,8 +68,10 @@ def read_study(folder: Path) -> Study:
     if not path.exists():
         return Study()
     try:
-        study: Study = decode(Study, json.loads(path.read_text(encoding="utf-8")), "study")
-    except (json.JSONDecodeError, UnicodeDecodeError, UserError) as error:
+        study: Study = decode(Study, read_json(path), "study")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UserError as error:
         raise UserError(f"{path}: want {_STUDY} ({error})") from None
     return study
 

@@ -18,7 +18,7 @@ _BLOCK = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[#>]|[-+](?:[-\s]|$)))(.)")
 
 def to_markdown(document: Document) -> str:
     """The page; figures are referred to as `report_figures/NAME.png`."""
-    lines = [f"# {escape(document.title)}", "", f"Latest record finished {moment(document.date)}.", ""]
+    lines = [f"# {escape(document.title)}", "", f"Latest record finished {escape(moment(document.date))}.", ""]
     for note in document.notes:
         lines += [f"> {escape(note)}", ""]
     lines += [escape(document.lead), ""]

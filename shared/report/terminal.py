@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.errors import one_line
 from shared.report.document import Bullets, Document, Heading, Table, Tables
 
 _SHOWN = (
@@ -26,7 +27,8 @@ def to_text(document: Document) -> str:
             elif isinstance(block, Table | Tables) and wanted:
                 lines += _table(block.tables[0] if isinstance(block, Tables) else block)
                 wanted = False
-    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ") + "\n"  # so that it can be searched and copied
+    lines = [one_line(line.replace("\N{NO-BREAK SPACE}", " ")) for line in lines]  # to be searched and copied
+    return "\n".join(lines) + "\n"
 
 
 def _table(table: Table) -> list[str]:

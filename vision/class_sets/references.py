@@ -41,7 +41,7 @@ class ClassNames:
                 f"{len(found)} classes are called {reference!r}; name the one you mean by its index or full name: "
                 + ", ".join(f"{index} ({self.label(index)})" for index in found)
             )
-        if reference.isdecimal() and int(reference) < len(self.names):
+        if reference.isdecimal() and len(reference) < 10 and int(reference) < len(self.names):
             return int(reference)
         raise UserError(f"unknown class {reference!r}; {self._suggestion(reference)}")
 

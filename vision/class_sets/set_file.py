@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from shared.errors import UserError
+from vision.plain_yaml import check_plain
 
 SHAPE = "want TARGET: {s1: [CLASS, ...], s2: [CLASS, ...] or null}"
 
@@ -30,17 +31,20 @@ class _Loader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        for place, (key, _) in enumerate(node.value):
-            if key.value in keys[:place]:
+        known: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in known:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
+            known.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_set_file(path: str | Path) -> dict[str, FileSets]:
     """Sets by target, classes as the file writes them. Raises UserError for any other content, naming file and key."""
     try:
-        raw = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        text = Path(path).read_text(encoding="utf-8")
+        check_plain(text)
+        raw = yaml.load(text, _Loader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -14,10 +14,12 @@ from tqdm import tqdm
 
 from shared.errors import UserError
 from shared.files import atomic_path
+from shared.unpacking import members, open_tar
 from vision.data.on_disk import alone_in
 from vision.settings import DataSettings
 
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)  # what a damaged or unwritable one raises
+# What a damaged or unwritable one raises, and (ValueError) one with a NUL in a name or no number in a header.
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,12 @@ def unpack(path: Path, folder: Path, marker: str) -> None:
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed: this one is alone here
     try:
-        with tarfile.open(path) as archive:
-            for member in tqdm(archive, f"unpacking {path.name}", unit="file", delay=1, leave=False):
-                _unpack_member(archive, member, folder.name, beside, path)
-            while archive.fileobj is not None and archive.fileobj.read(1 << 20):
-                pass  # on to gzip's checksum: tarfile takes a damaged header for the end
+        with path.open("rb") as file, open_tar(file) as archive:
+            every = members(archive, path.stat().st_size)
+            for member in tqdm(every, f"unpacking {path.name}", unit="file", delay=1, leave=False):
+                _unpack_member(archive, member, folder.name, beside)
         if not (beside / marker).is_file():
-            raise UserError(f"{path} has no {folder.name}/{marker}; is it another data set?")
+            raise UserError(f"it has no {folder.name}/{marker}; is it another data set?")
         beside.rename(folder)
     except _BROKEN as error:
         reason = str(error).partition("\n")[0].rstrip(":")  # tarfile goes on to name each compression that it tried
@@ -122,14 +123,16 @@ def unpack(path: Path, folder: Path, marker: str) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, top: str, target: Path, path: Path) -> None:
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, top: str, target: Path) -> None:
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts:
-        raise UserError(f"{path}: its member {member.name!r} lies outside the archive's folder; nothing was unpacked")
+        raise UserError(f"its member {member.name!r} lies outside the archive's folder")
     if not (member.isfile() or member.isdir()):
-        raise UserError(f"{path}: its member {member.name!r} is a link or a device; nothing was unpacked")
+        raise UserError(f"its member {member.name!r} is a link or a device")
     if name.parts[:1] != (top,) or member.isdir():
         return
+    if len(name.parts) == 1:
+        raise UserError(f"its member {member.name!r} is a file, not a folder")
     place = target.joinpath(*name.parts[1:])
     place.parent.mkdir(parents=True, exist_ok=True)
     content = archive.extractfile(member)

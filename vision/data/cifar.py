@@ -104,7 +104,10 @@ def _digests(layout: Layout, folder: Path, files: tuple[str, ...]) -> dict[str, 
 
 
 def _names(layout: Layout, folder: Path) -> list[str]:
-    return (folder / layout.names).read_text(encoding="utf-8").split()
+    try:
+        return (folder / layout.names).read_text(encoding="utf-8").split()
+    except UnicodeDecodeError:
+        raise UserError(f"{folder / layout.names}: not UTF-8 text; unpack {layout.archive.file} anew") from None
 
 
 def _read(layout: Layout, folder: Path, files: tuple[str, ...], names: list[str]) -> ImageTensors:

@@ -34,6 +34,8 @@ def cub(settings: DataSettings) -> GivenData:
     folder = unpacked(ARCHIVE, settings)
     classes, images, labels, is_train = (_table(folder / name) for name in TABLES)
     _check_keys(folder, classes, images, labels, is_train)
+    if outside := [name for name in images.values() if name.startswith("/") or ".." in name.split("/") or "\0" in name]:
+        raise UserError(f"{folder / 'images.txt'}: {outside[0]!a} is no path below {folder / 'images'}")
     paths = [str(folder / "images" / name) for name in images.values()]
     sizes = file_sizes(paths)
     if missing := [name for name, size in zip(images.values(), sizes, strict=True) if size is None]:

@@ -1,6 +1,5 @@
 """Fashion-MNIST (Xiao et al. 2017) from its four idx files, as Debian's `dataset-fashion-mnist` ships them."""
 
-import gzip
 import zlib
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from shared.errors import UserError
 from shared.files import sha256
+from shared.unpacking import gunzip
 from vision.data.given import GivenData
 from vision.data.image_data import ImageTensors
 from vision.settings import DataSettings
@@ -62,7 +62,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     Format: two zero bytes, the type 8, the number of axes, each size as a big-endian 32-bit number, the values.
     """
     try:
-        raw = gzip.decompress(path.read_bytes())
+        raw = gunzip(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error})") from None
     header = 4 + 4 * dimensions

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unicodedata import category
 
 import torch
 
@@ -14,6 +15,7 @@ from vision.settings import DataSettings
 
 PARTS = ("train", "val")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+_NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of surrogate pairs (bytes not in UTF-8), line ends
 _WHERE = "data.data_dir=DIR names a folder of train/CLASS/IMAGE.jpg and val/CLASS/IMAGE.jpg"
 
 
@@ -69,6 +71,8 @@ def _images(root: str, part: str, classes: list[str]) -> ImageFiles:
         strange += sorted(f"{place}/{name}" for name in files.keys() - set(images))
         paths += [f"{place}/{name}" for name in images]
         counts.append(len(images))
+    if no_files := [path for path in strange if path.lower().endswith(SUFFIXES)]:
+        raise UserError(f"called like an image, but no file: {some(no_files)}; remove it")
     if strange:
         raise UserError(f"no image by its suffix: {some(strange)}; remove it, or call it one of {' '.join(SUFFIXES)}")
     if empty := [name for name, count in zip(classes, counts, strict=True) if count == 0]:
@@ -80,6 +84,16 @@ def _visible(place: str) -> dict[str, bool]:
     """Name -> is it a file, of what a folder holds and whose name begins with no dot. Links are followed."""
     try:
         with os.scandir(place) as entries:
-            return {entry.name: entry.is_file() for entry in entries if not entry.name.startswith(".")}
+            found = {entry.name: _is_file(entry) for entry in entries if not entry.name.startswith(".")}
     except OSError as error:
         raise UserError(f"cannot read the folder {place}: {error.strerror}") from None
+    if odd := sorted(name for name in found if any(category(letter) in _NO_TEXT for letter in name)):
+        raise UserError(f"{place} holds {odd[0]!a}, a name with a control character or not in UTF-8; rename it")
+    return found
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:  # links in a circle
+        raise UserError(f"cannot read {entry.path}: {error.strerror}") from None

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from shared.errors import UserError
 from shared.files import write_text
 from vision.data import on_disk
+from vision.data.encoded import FORMATS, check_shape
 from vision.data.on_disk import THREADS, alone_in, blocks, file_status, listing_sha256, some
 
 LIST = "unreadable.txt"
@@ -80,7 +81,8 @@ def _key(block: Sequence[str]) -> str:
 
 def _problem(path: str) -> str | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            check_shape(image)
             image.load()
     except Exception as error:  # each of PIL's decoders has errors of its own
         reason = "cannot identify image file" if isinstance(error, Image.UnidentifiedImageError) else str(error)

@@ -6,7 +6,6 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
-from yaml import YAMLError
 
 from shared.errors import UserError
 from shared.files import sha256
@@ -18,6 +17,7 @@ from vision.networks.network import Network, TrainedOn
 from vision.networks.settings import KEY, NetworkSettings
 from vision.networks.torch_file import find_weights, read_file
 from vision.networks.weights import build_trained, input_channels
+from vision.plain_yaml import read_config
 
 
 def open_export(spec: str, known: NetworkSettings) -> Network:
@@ -78,9 +78,9 @@ def _run_beside(path: Path) -> dict[str, Any]:
     if not config.is_file():
         return {}
     try:
-        run: Any = OmegaConf.to_container(OmegaConf.load(config))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{config}, beside {path.name}, is damaged ({' '.join(str(error).split())})") from None
+        run = read_config(config)
+    except UserError as error:
+        raise UserError(f"{config}, beside {path.name}, is damaged ({error})") from None
     ours = isinstance(run, dict) and all(isinstance(run.get(group), dict) for group in ("model", "data", "recipe"))
     return run if ours and "name" in run["model"] else {}
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from shared.errors import UserError
+from shared.tensors import claims_too_much
 
 # Where programs put a state dict, averaged weights (of an EMA) first: timm, torchvision's scripts, Lightning, others.
 _ENTRIES = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -51,6 +52,8 @@ def find_weights(path: Path, content: dict[Any, Any]) -> tuple[dict[str, Tensor]
             f"{path}: holds no weights (its entries: {', '.join(map(str, list(content)[:6])) or 'none'}); it must be a "
             f"state_dict, or hold one as {', '.join(_ENTRIES[:-1])} or {_ENTRIES[-1]}"
         )
+    if name := next((name for name, tensor in weights.items() if claims_too_much(tensor)), None):
+        raise UserError(f"{path}: holds {name} of {list(weights[name].shape)} only in part; save it with .contiguous()")
     averaged = entry in _AVERAGED or "averaging_state" in content  # Lightning puts the average under `state_dict`
     return weights, ["its averaged weights (EMA) are used"] if averaged else []
 

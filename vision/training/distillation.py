@@ -51,6 +51,7 @@ class Distillation(LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._count = 0
         self._scores = Scores()
+        self.started = False  # training; what a run resumes from has been read before
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [n, K] of images [n, C, H, W]."""
@@ -87,6 +88,9 @@ class Distillation(LightningModule):
     def on_fit_start(self) -> None:
         if self.teacher is not None:
             self.teacher.to(self.device)
+
+    def on_train_start(self) -> None:
+        self.started = True
 
     def on_train_epoch_start(self) -> None:
         if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready == 0:  # not in the middle of an epoch

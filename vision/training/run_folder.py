@@ -7,20 +7,24 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from shared.errors import UserError
 from shared.files import write_text
 from shared.locks import lock_folder
 from shared.results import FILE_NAME
+from shared.tensors import claims_too_much
+from vision.plain_yaml import read_config
 from vision.settings import TrainSettings
 
+# What Lightning reads of a checkpoint, and this project of its callbacks.
+_ENTRIES = {
+    **{"callbacks": dict, "state_dict": dict, "loops": dict},
+    **{"optimizer_states": list, "epoch": int, "global_step": int},
+}
 # How and where to run, not what: a run may resume with other values of these. Teacher and data are known by sha256.
 # The class sets and the projection's classes are for the other commands; training does not read them.
 _FREE = (
@@ -103,18 +107,22 @@ class RunFolder:
 
     def _read_config(self) -> dict[str, Any]:
         try:
-            return _flat(OmegaConf.to_container(OmegaConf.load(self._config))) if self._config.exists() else {}
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{self._config} is damaged ({reason}); name another folder, or fresh=true") from None
+            return _flat(read_config(self._config)) if self._config.exists() else {}
+        except UserError as error:
+            raise UserError(f"{self._config} is damaged ({error}); name another folder, or fresh=true") from None
 
 
 def _callbacks(checkpoint: Path) -> dict[str, Any]:
-    """The states of Lightning's callbacks in a checkpoint. Raises UserError where it is damaged."""
+    """The states of Lightning's callbacks in a checkpoint. Raises UserError where it is damaged or of other form."""
     try:
-        states: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, UnpicklingError):
-        raise UserError(f"{checkpoint} is damaged; copy it again, name another folder, or fresh=true") from None
+        found: Any = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        whole = all(isinstance(found[entry], kind) for entry, kind in _ENTRIES.items())
+        whole = whole and not any(map(claims_too_much, found["state_dict"].values()))
+    except Exception:  # whatever the restricted unpickler stumbles over in a file of any kind
+        whole = False
+    if not whole:
+        raise UserError(f"{checkpoint} is damaged; copy it again, name another folder, or fresh=true")
+    states: dict[str, Any] = found["callbacks"]
     return states
 
 

@@ -15,8 +15,9 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+        # Through a handle: where the disk is full, torch's own writer says nothing of it.
+        with atomic_path(Path(path)) as beside, beside.open("wb") as file:
+            torch.save(checkpoint, file)
 
 
 class SaveEvery(Callback):

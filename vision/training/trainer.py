@@ -19,6 +19,7 @@ from vision.training.progress import EpochLines, on_terminal
 from vision.training.ranks import on_rank_zero
 from vision.training.run_folder import RunFolder
 from vision.training.saving import SaveEvery, WholeCheckpoints
+from vision.training.stopping import StopOnSigterm
 from vision.training.throughput import Throughput
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -61,14 +62,22 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
 
 
 def fit(trainer: Trainer, module: Distillation, train: Batches, val: Batches, resume: Any) -> None:
-    """Train to the end, from the checkpoint `resume` where it is one."""
+    """Train to the end, from the checkpoint `resume` where it is one. Raises UserError where that does not fit."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*treespec.*")  # Lightning's own use of torch
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")  # timm's schedules count updates themselves
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # `Distillation` logs sums over all ranks
-        trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+        try:
+            trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+        except UserError:
+            raise
+        except Exception as error:
+            if resume is None or module.started:
+                raise
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(f"cannot go on from {resume} ({reason}); name another folder, or fresh=true") from None
 
 
 def _callbacks(settings: TrainSettings, folder: RunFolder, lines: EpochLines) -> list[Callback]:
@@ -78,7 +87,7 @@ def _callbacks(settings: TrainSettings, folder: RunFolder, lines: EpochLines) ->
     callbacks.append(BestAndLast(folder.path))
     if settings.checkpoint_steps is not None:
         callbacks.append(SaveEvery(folder.resume_from, settings.checkpoint_steps))
-    return callbacks
+    return [*callbacks, StopOnSigterm(folder.resume_from)]
 
 
 def _loggers(settings: TrainSettings, folder: RunFolder) -> list[Logger]:

@@ -1,0 +1,142 @@
+"""What fairseq-train lacks where machines fail: whole checkpoints, one training in a folder, a good end.
+
+fairseq copies `checkpoint_last.pt` over the old one in place, so that a kill in between leaves neither; where a write
+fails, it writes again behind what it has written; and SIGTERM loses all since the last checkpoint. It has no hooks for
+this: the plugin takes the places of two functions that write, and wraps three that training calls.
+"""
+
+import math
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from fairseq import checkpoint_utils
+from fairseq.file_io import PathManager
+
+from shared.errors import UserError, exit_on_user_error, lost_worker
+from shared.files import atomic_path
+from shared.locks import lock_folder
+from shared.ranks import sum_over_ranks, world_size
+
+STATUS = 128 + signal.SIGTERM  # 143, what a shell says of a process that SIGTERM has ended
+
+
+def write_whole_checkpoints() -> None:
+    """Let fairseq write and copy local checkpoints beside their names, synced and renamed once they are whole.
+
+    A disk without room ends in one line and status 2, with the checkpoint that was there as it was.
+    """
+    save, copy = checkpoint_utils.torch_persistent_save, PathManager.copy
+
+    def save_whole(state: Any, filename: str, async_write: bool = False) -> None:
+        if async_write or PathManager.path_requires_pathmanager(filename):
+            save(state, filename, async_write=async_write)
+            return
+        with exit_on_user_error(), atomic_path(filename) as beside, beside.open("wb") as file:
+            torch.save(state, file)
+
+    def copy_whole(src_path: str, dst_path: str, overwrite: bool = False) -> Any:
+        if any(map(PathManager.path_requires_pathmanager, (src_path, dst_path))):
+            return copy(src_path, dst_path, overwrite)
+        with exit_on_user_error(), atomic_path(dst_path) as beside:
+            shutil.copyfile(src_path, beside)
+        return dst_path
+
+    checkpoint_utils.torch_persistent_save = save_whole
+    PathManager.copy = staticmethod(copy_whole)
+
+
+def watch_training() -> None:
+    """Let a training of this process lock its folder before it reads what is there, and end as `_Loop` says."""
+    load = checkpoint_utils.load_checkpoint
+
+    def load_checkpoint(cfg: Any, trainer: Any, **others: Any) -> Any:
+        if trainer.should_save_checkpoint_on_current_rank and not cfg.no_save:
+            with exit_on_user_error():
+                lock_folder(Path(cfg.save_dir), "training in")  # to the end of the process
+        for name in ("fairseq_cli.train", "__main__"):  # the second: python -m fairseq_cli.train
+            module = sys.modules.get(name)
+            found = getattr(module, "validate_and_save", None)
+            again = isinstance(getattr(found, "__self__", None), _Loop)  # a sweep trains again
+            if module is not None and found is not None and not again:
+                _Loop(module)
+        return load(cfg, trainer, **others)
+
+    checkpoint_utils.load_checkpoint = load_checkpoint
+
+
+class _Loop:
+    """fairseq's `train` (an epoch) and, of it, `validate_and_save` (after each update), in place of their module's own.
+
+    SIGTERM lets the update at work, and the validation or checkpoint that is due after it, come to their end; then
+    `checkpoint_last.pt` is written and the process exits with 143, as do the others of a distributed training. What no
+    update can mend, a lost data loader or gradients that are not finite, ends in one line and status 2.
+    """
+
+    def __init__(self, module: ModuleType) -> None:
+        self._told = False
+        self._train: Callable[..., Any] = module.train
+        self._validate_and_save: Callable[..., Any] = module.validate_and_save
+        module.train, module.validate_and_save = self.train, self.validate_and_save  # type: ignore[attr-defined]
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._tell)
+
+    def _tell(self, *_: object) -> None:
+        self._told = True
+
+    def train(self, cfg: Any, trainer: Any, *arguments: Any) -> Any:
+        """fairseq's own, with failures in one line; nothing once --max-update is reached."""
+        if trainer.get_num_updates() >= (cfg.optimization.max_update or math.inf):
+            return [None], True
+        with exit_on_user_error():
+            try:
+                return self._train(cfg, trainer, *arguments)
+            except Exception as error:
+                if told := _diverged(error) or lost_worker(error):
+                    raise told from None
+                raise
+
+    def validate_and_save(self, cfg: Any, trainer: Any, task: Any, epoch_itr: Any, *arguments: Any) -> Any:
+        """fairseq's own; then, where SIGTERM has come, a checkpoint unless that wrote one, and the end."""
+        before = _written(cfg)
+        losses, should_stop = self._validate_and_save(cfg, trainer, task, epoch_itr, *arguments)
+        if not should_stop and self._is_told(trainer.device):
+            if _written(cfg) == before:
+                checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, None)
+            print(f"stopped by SIGTERM after update {trainer.get_num_updates()}: call it again to go on", flush=True)
+            raise SystemExit(STATUS)
+        return losses, should_stop
+
+    def _is_told(self, device: torch.device) -> bool:
+        """Whether any process was: all of them have to stop at the same update."""
+        if world_size() == 1:
+            return self._told
+        return bool(sum_over_ranks(torch.tensor(float(self._told), device=device)) > 0)
+
+
+def _diverged(error: BaseException | None) -> UserError | None:
+    """What to tell the user where fairseq met gradients that are not finite; else None.
+
+    It then looks for the layer that they come from, which on today's torch fails with an error of its own.
+    """
+    while error is not None and not isinstance(error, FloatingPointError):
+        error = error.__context__
+    if error is None:
+        return None
+    reason = str(error).strip().partition("\n")[0]
+    return UserError(
+        f"{reason}: training has diverged, and this update was not made; crash.pt is of the one before it; try a "
+        "smaller --lr or --clip-norm 1, and look whether the teacher's outputs are finite"
+    )
+
+
+def _written(cfg: Any) -> int:
+    """When `checkpoint_last.pt` was written; 0: there is none."""
+    path = Path(cfg.checkpoint.save_dir) / "checkpoint_last.pt"
+    return path.stat().st_mtime_ns if path.exists() else 0

@@ -1,0 +1,158 @@
+"""What the plugin puts in the place of fairseq's own: writing and copying checkpoints, and the ends of its loop."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from fairseq import checkpoint_utils
+from fairseq.file_io import PathManager
+
+import nmt_plugin  # noqa: F401  (its import takes their places)
+from nmt_plugin.fairseq_training import _Loop
+
+LAST = "checkpoint_last.pt"
+
+
+def test_a_copy_that_is_cut_off_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fairseq's own truncates it first, so that of two copies neither was left."""
+    new, last = tmp_path / "checkpoint_best.pt", tmp_path / LAST
+    new.write_bytes(b"new" * 1000)
+    last.write_bytes(b"earlier")
+
+    def half(source: str, target: str) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:1500])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", half)
+        with pytest.raises(KeyboardInterrupt):
+            PathManager.copy(str(new), str(last), overwrite=True)
+    assert last.read_bytes() == b"earlier"
+    assert PathManager.copy(str(new), str(last), overwrite=True)
+    assert last.read_bytes() == new.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint_best.pt", LAST]
+
+
+def test_a_checkpoint_is_written_as_torch_writes_it(tmp_path: Path) -> None:
+    state = {"model": {"weight": torch.arange(5)}}
+    checkpoint_utils.torch_persistent_save(state, str(tmp_path / LAST))
+    assert torch.equal(torch.load(tmp_path / LAST, weights_only=True)["model"]["weight"], torch.arange(5))
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
+
+
+class FakeTraining:
+    """fairseq_cli.train in small: `losses` of its `validate_and_save`, which writes a checkpoint where `saves`."""
+
+    def __init__(self, folder: Path, *, saves: bool = False, stops: bool = False) -> None:
+        self.module = ModuleType("fake")
+        self.trained = 0
+        self.cfg = SimpleNamespace(
+            checkpoint=SimpleNamespace(save_dir=str(folder)), optimization=SimpleNamespace(max_update=5)
+        )
+        self.trainer = SimpleNamespace(device=torch.device("cpu"), get_num_updates=lambda: self.trained)
+
+        def train(*_: Any) -> tuple[list[float], bool]:
+            self.trained += 1
+            return [1.0], False
+
+        def validate_and_save(*_: Any) -> tuple[list[float], bool]:
+            if saves:
+                (folder / LAST).write_bytes(b"its own")
+            return [1.0], stops
+
+        self.module.train, self.module.validate_and_save = train, validate_and_save  # type: ignore[attr-defined]
+        self.loop = _Loop(self.module)
+
+    def after_update(self) -> Any:
+        return self.module.validate_and_save(self.cfg, self.trainer, None, "place", ["valid"], False)
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What `save_checkpoint` was asked for: the place in the data, and the validation's loss."""
+    calls: list[Any] = []
+    monkeypatch.setattr(checkpoint_utils, "save_checkpoint", lambda cfg, trainer, *asked: calls.append(asked))
+    return calls
+
+
+@pytest.mark.parametrize("saves", [False, True])
+def test_sigterm_saves_what_is_not_saved_and_exits(tmp_path: Path, saved: list[Any], saves: bool) -> None:
+    fake = FakeTraining(tmp_path, saves=saves)
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        fake.after_update()
+    assert stopped.value.code == 143
+    assert saved == ([] if saves else [("place", None)])  # no loss: a checkpoint that is best by nothing
+
+
+def test_without_sigterm_nothing_is_changed(tmp_path: Path, saved: list[Any]) -> None:
+    assert FakeTraining(tmp_path).after_update() == ([1.0], False)
+    assert saved == []
+
+
+def test_a_training_that_ends_with_this_update_ends_well(tmp_path: Path, saved: list[Any]) -> None:
+    fake = FakeTraining(tmp_path, saves=True, stops=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert fake.after_update() == ([1.0], True)
+
+
+def test_a_training_that_is_finished_makes_no_further_update(tmp_path: Path) -> None:
+    """fairseq's own looks at --max-update after an update only."""
+    fake = FakeTraining(tmp_path)
+    fake.trained = 5
+    assert fake.module.train(fake.cfg, fake.trainer, None, None) == ([None], True)
+    assert fake.trained == 5
+    fake.trained = 4
+    assert fake.module.train(fake.cfg, fake.trainer, None, None) == ([1.0], False)
+    assert fake.trained == 5
+
+
+def in_its_search_for_the_layer(error: Exception) -> Exception:
+    """What fairseq's NanDetector raises while it handles `error`."""
+    failed = StopIteration()
+    failed.__context__ = error
+    return failed
+
+
+DIVERGED = FloatingPointError("gradients are Nan/Inf\nmore")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DIVERGED, "error: gradients are Nan/Inf: training has diverged"),
+        (in_its_search_for_the_layer(DIVERGED), "error: gradients are Nan/Inf: training has diverged"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+            "error: DataLoader worker (pid 7)",
+        ),
+    ],
+)
+def test_what_no_update_can_mend_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    fake = FakeTraining(tmp_path)
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    fake.loop._train = fail
+    with pytest.raises(SystemExit) as stopped:
+        fake.module.train(fake.cfg, fake.trainer, None, None)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1
