@@ -75,7 +75,10 @@ def check_plain(value: Any, where: str) -> None:
         if not left:
             return
         one = left.pop()
-        if isinstance(one, dict) and all(isinstance(key, str) for key in one):
+        if isinstance(one, dict):
+            odd = [key for key in one if not isinstance(key, str)]
+            if odd:
+                raise UserError(f"{where} holds a key of type {type(odd[0]).__name__}, which is no text")
             left += one.values()
         elif isinstance(one, (list, tuple)):
             left += one

@@ -27,7 +27,7 @@ choose_nmt() {
     MODEL=("${MINI_MODEL[@]}") RECIPE=("${MINI_RECIPE[@]}")
     read -ra TEACHER_LENGTH <<<"$(mini_length "$teacher")"
     read -ra STUDENT_LENGTH <<<"$(mini_length "$student")"
-    SECONDS_TEACHER=$((10 + teacher / 9)) SECONDS_STUDENT=$((10 + student / 6)) SECONDS_SCORES=45 SECONDS_MEASURED=20
+    SECONDS_TEACHER=$((10 + teacher / 5)) SECONDS_STUDENT=$((10 + student / 4)) SECONDS_SCORES=45 SECONDS_MEASURED=12
   fi
 }
 
