@@ -66,7 +66,7 @@ def test_a_student_names_the_teacher_that_taught_it(
         (None, "does not say who its teacher was"),
         ({}, "does not say who its teacher was"),
         ({"word_kd": {"teacher": {"role": "teacher"}}}, "what it says of its teacher is damaged .*lacks arch"),
-        ({"word_kd": torch.ones(2)}, "what it says of its teacher is damaged .*holds a Tensor, which is no plain value"),
+        ({"word_kd": torch.ones(2)}, "what it says of its teacher is damaged .*a Tensor, which is no plain value"),
         ({"word_kd": {3: 4}}, "what it says of its teacher is damaged .*holds a key of type int, which is no text"),
     ],
 )
