@@ -84,8 +84,15 @@ def _check_entries(path: str, state: dict[str, Any]) -> None:
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in [*history, extra]):
         raise UserError(f"{path}: its `optimizer_history` or `extra_state` is not what fairseq writes")
     said = [one.get("num_updates") for one in [*history, extra]] + [extra.get("previous_training_time")]
-    if odd := next((value for value in said if value is not None and type(value) not in (int, float)), None):
+    if odd := next((value for value in said if not _is_number(value)), None):
         raise UserError(f"{path}: its updates and its training time are numbers, not {type(odd).__name__}")
+
+
+def _is_number(value: Any) -> bool:
+    """None too; a tensor of one: what several processes have summed."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() == 1 and not claims_too_much(value)
+    return value is None or type(value) in (int, float)
 
 
 def checkpoint_config(state: dict[str, Any]) -> DictConfig:

@@ -144,6 +144,18 @@ def test_only_strings_that_do_something_are_refused(teacher: Path, text: str | b
             read_checkpoint(str(teacher))
 
 
+def test_a_training_time_summed_over_processes_is_a_number(teacher: Path) -> None:
+    """As fairseq writes it there: a tensor of one."""
+    state = torch.load(teacher, weights_only=True)
+    state["extra_state"]["previous_training_time"] = torch.tensor(34.5)
+    torch.save(state, teacher)
+    assert read_checkpoint(str(teacher))["extra_state"]["previous_training_time"] == 34.5
+    state["extra_state"]["previous_training_time"] = torch.ones(2)
+    torch.save(state, teacher)
+    with pytest.raises(UserError, match="are numbers, not Tensor"):
+        read_checkpoint(str(teacher))
+
+
 @pytest.mark.parametrize(("given", "forced"), [({}, True), ({"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "0"}, False)])
 def test_fairseqs_own_reading_is_restricted(given: dict[str, str], forced: bool, tmp_path: Path) -> None:
     """By the plugin alone, also for a caller that asks torch for the opposite; whoever set it otherwise is obeyed."""
