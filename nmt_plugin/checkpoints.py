@@ -84,8 +84,8 @@ def _check_entries(path: str, state: dict[str, Any]) -> None:
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in [*history, extra]):
         raise UserError(f"{path}: its `optimizer_history` or `extra_state` is not what fairseq writes")
     said = [one.get("num_updates") for one in [*history, extra]] + [extra.get("previous_training_time")]
-    if odd := next((value for value in said if not _is_number(value)), None):
-        raise UserError(f"{path}: its updates and its training time are numbers, not {type(odd).__name__}")
+    if odd := [value for value in said if not _is_number(value)]:
+        raise UserError(f"{path}: its updates and its training time are numbers, not {type(odd[0]).__name__}")
 
 
 def _is_number(value: Any) -> bool:
