@@ -44,8 +44,9 @@ def of_lightning(path: Path) -> str:
 
 def of_fairseq(path: Path) -> str:
     """Of weights, optimizer, schedule, place in the training, and best score so far."""
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    # Not `with safe_globals(...)`: its end would take back what nmt_plugin allows in this process, too.
+    torch.serialization.add_safe_globals([argparse.Namespace])
+    state = torch.load(path, map_location="cpu", weights_only=True)
     extra = state["extra_state"]
     kept = [state[key] for key in ("model", "last_optimizer_state", "task_state")]
     return _digest(

@@ -53,8 +53,9 @@ def _reader(path: Path) -> Callable[[Path], object]:
 
 
 def _read_checkpoint(path: Path) -> None:
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        torch.load(path, map_location="cpu", weights_only=True)
+    # Not `with safe_globals(...)`: its end would take back what nmt_plugin allows in this process, too.
+    torch.serialization.add_safe_globals([argparse.Namespace])
+    torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read_arrays(path: Path) -> None:
