@@ -7,9 +7,7 @@ this: the plugin takes the places of two functions that write, and wraps three t
 
 import math
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -22,9 +20,7 @@ from fairseq.file_io import PathManager
 from shared.errors import UserError, exit_on_user_error, lost_worker
 from shared.files import atomic_path
 from shared.locks import lock_folder
-from shared.ranks import sum_over_ranks, world_size
-
-STATUS = 128 + signal.SIGTERM  # 143, what a shell says of a process that SIGTERM has ended
+from shared.sigterm import STATUS, Sigterm
 
 
 def write_whole_checkpoints() -> None:
@@ -80,15 +76,11 @@ class _Loop:
     """
 
     def __init__(self, module: ModuleType) -> None:
-        self._told = False
+        self._sigterm = Sigterm()
         self._train: Callable[..., Any] = module.train
         self._validate_and_save: Callable[..., Any] = module.validate_and_save
         module.train, module.validate_and_save = self.train, self.validate_and_save  # type: ignore[attr-defined]
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._tell)
-
-    def _tell(self, *_: object) -> None:
-        self._told = True
+        self._sigterm.watch()
 
     def train(self, cfg: Any, trainer: Any, *arguments: Any) -> Any:
         """fairseq's own, with failures in one line; nothing once --max-update is reached."""
@@ -106,18 +98,12 @@ class _Loop:
         """fairseq's own; then, where SIGTERM has come, a checkpoint unless that wrote one, and the end."""
         before = _written(cfg)
         losses, should_stop = self._validate_and_save(cfg, trainer, task, epoch_itr, *arguments)
-        if not should_stop and self._is_told(trainer.device):
+        if not should_stop and self._sigterm.has_come(trainer.device):
             if _written(cfg) == before:
                 checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, None)
             print(f"stopped by SIGTERM after update {trainer.get_num_updates()}: call it again to go on", flush=True)
             raise SystemExit(STATUS)
         return losses, should_stop
-
-    def _is_told(self, device: torch.device) -> bool:
-        """Whether any process was: all of them have to stop at the same update."""
-        if world_size() == 1:
-            return self._told
-        return bool(sum_over_ranks(torch.tensor(float(self._told), device=device)) > 0)
 
 
 def _diverged(error: BaseException | None) -> UserError | None:
