@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from shared.errors import UserError
 
 
@@ -22,3 +24,12 @@ def exit_status(call: Callable[..., Any], *arguments: Any) -> int | str | None:
     except SystemExit as ended:
         return ended.code
     return 0
+
+
+def error_line(capsys: pytest.CaptureFixture[str], call: Callable[..., Any], *arguments: Any) -> str:
+    """The one line that it says before it ends with status 2."""
+    assert exit_status(call, *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said

@@ -10,6 +10,7 @@ import sentencepiece
 from nmt_plugin.corpora import databin
 from nmt_plugin.corpora.__main__ import main
 from tests.hostile.hostile_text import ALL, lines_of, without_fairseq
+from tests.hostile.outcomes import error_line
 
 COUNT = 120
 Write = Callable[[bytes, bytes], list[str]]
@@ -45,16 +46,6 @@ def command(output: Path, files: list[str], *more: str) -> list[str]:
     languages = ("--source-lang", "en", "--target-lang", "fr")
     sizes = ("--valid-size", "10", "--test-size", "10", "--block", "5", "--vocab-size", "90", "--max-ratio", "99")
     return ["text", *languages, "--train", *files, "--output", str(output), *sizes, *more]
-
-
-def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
 
 
 def check_aligned(folder: Path) -> int:
@@ -101,7 +92,7 @@ def test_damaged_text_is_refused_by_file_and_line(
     sides = [data.split(b"\n") for data in numbered()]
     sides[side][7], said = DAMAGED[name]
     files = write(*(b"\n".join(lines) for lines in sides))
-    assert f"{files[side]}, {said}" in refusal(capsys, command(tmp_path / "corpus", files))
+    assert f"{files[side]}, {said}" in error_line(capsys, main, command(tmp_path / "corpus", files))
     assert not (tmp_path / "corpus").exists()
 
 
@@ -111,7 +102,7 @@ def test_other_encodings_are_refused(
 ) -> None:
     english, french = numbered()
     files = write(english.decode().encode(encoding), french)
-    assert f"{files[0]}, line 1: " in refusal(capsys, command(tmp_path / "corpus", files))
+    assert f"{files[0]}, line 1: " in error_line(capsys, main, command(tmp_path / "corpus", files))
 
 
 SHAPES = {
@@ -129,7 +120,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_files_that_give_no_corpus(name: str, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target, said = SHAPES[name]
-    assert re.search(said, refusal(capsys, command(tmp_path / "corpus", write(source, target))))
+    assert re.search(said, error_line(capsys, main, command(tmp_path / "corpus", write(source, target))))
     assert not (tmp_path / "corpus").exists()
 
 

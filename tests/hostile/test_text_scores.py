@@ -12,6 +12,7 @@ from nmt_plugin.scores.segments import MAX_WORDS
 from shared.errors import UserError
 from shared.files import sha256
 from tests.hostile.hostile_text import ALL, ENDS, INVISIBLE
+from tests.hostile.outcomes import error_line
 
 COUNT = 12
 SENTENCES = [f"this is sentence {number} of the whole text" for number in range(COUNT)]
@@ -35,16 +36,6 @@ def write(path: Path, lines: list[bytes]) -> Path:
     return path
 
 
-def refusal(capsys: pytest.CaptureFixture[str], run: Run, *paths: Path) -> str:
-    with pytest.raises(SystemExit) as caught:
-        run(*paths)
-    assert caught.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
-
-
 DAMAGED = {
     "NUL": (b"a\0b", "holds a NUL"),
     "a byte of Latin-1": (b"sch\xf6n", "not UTF-8 (byte 0xf6, the 4. of the line)"),
@@ -66,7 +57,7 @@ def test_damaged_text_is_refused_by_file_and_line(
     sides = [[line.encode() for line in SENTENCES] for _ in range(2)]
     sides[side][6] = content
     paths = [write(tmp_path / name, lines) for name, lines in zip(("mine", "theirs"), sides, strict=True)]
-    assert f"{paths[side]}, line 7: {said}" in refusal(capsys, run, *paths)
+    assert f"{paths[side]}, line 7: {said}" in error_line(capsys, run, *paths)
     assert not (tmp_path / "compared.json").exists()
     assert not (tmp_path / "scores").exists()
 
@@ -89,7 +80,7 @@ def test_files_that_cannot_be_scored(name: str, run: Run, tmp_path: Path, capsys
     content, said = FILES[name]
     theirs = write(tmp_path / "theirs", [line.encode() for line in SENTENCES])
     (tmp_path / "mine").write_bytes(content)
-    assert said in refusal(capsys, run, tmp_path / "mine", theirs)
+    assert said in error_line(capsys, run, tmp_path / "mine", theirs)
 
 
 def test_a_file_of_blank_lines_scores_nothing(tmp_path: Path) -> None:
