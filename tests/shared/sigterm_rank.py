@@ -2,17 +2,15 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
-from torch import distributed
 
 from shared.sigterm import Sigterm
+from tests.two_ranks import in_a_group
 
 
-def main(folder: Path, rank: int, size: int) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size)
+def main(folder: Path, rank: int) -> None:
     sigterm, device = Sigterm(), torch.device("cpu")
     sigterm.watch()
     before = sigterm.has_come(device)
@@ -22,4 +20,4 @@ def main(folder: Path, rank: int, size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    in_a_group(main)

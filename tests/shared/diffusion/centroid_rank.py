@@ -5,15 +5,13 @@ rank has. FOLDER/RANK.pt gets what this rank reads after the merge: centroids, c
 or {refused: the message of its ValueError}.
 """
 
-import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
 
 from shared.diffusion import CentroidAccumulator
+from tests.two_ranks import in_a_group
 
 
 def run(case: dict[str, Any], rank: int) -> dict[str, Any]:
@@ -29,11 +27,10 @@ def run(case: dict[str, Any], rank: int) -> dict[str, Any]:
     return found | ({"variances": seen.within_class_variance} if case["second_moments"] else {})
 
 
-if __name__ == "__main__":
-    folder, rank, world = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    distributed.init_process_group(
-        "gloo", f"file://{folder}/rendezvous", timedelta(seconds=60), world_size=world, rank=rank
-    )
+def main(folder: Path, rank: int) -> None:
     cases = torch.load(folder / "cases.pt", weights_only=True)
     torch.save([run(case, rank) for case in cases], folder / f"{rank}.pt")
-    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    in_a_group(main)

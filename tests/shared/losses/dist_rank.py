@@ -5,16 +5,15 @@ batch. A case is one backward pass of DistributedDataParallel. FOLDER/RANK.pt ge
 as DDP averaged it, and the loss of this rank's rows alone.
 """
 
-import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shared.losses import dist_loss
+from tests.two_ranks import in_a_group
 
 
 def network(case: dict[str, Any]) -> nn.Conv2d:
@@ -38,11 +37,10 @@ def run(case: dict[str, Any], rank: int) -> dict[str, Tensor]:
     return {"loss": loss.detach(), "gradient": model.module.weight.grad, "alone": alone}
 
 
-if __name__ == "__main__":
-    folder, rank, world = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    distributed.init_process_group(
-        "gloo", f"file://{folder}/rendezvous", timedelta(seconds=60), world_size=world, rank=rank
-    )
+def main(folder: Path, rank: int) -> None:
     cases = torch.load(folder / "cases.pt", weights_only=True)
     torch.save([run(case, rank) for case in cases], folder / f"{rank}.pt")
-    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    in_a_group(main)

@@ -4,15 +4,14 @@ FOLDER/images.pt holds the whole batch, of which rank 0 takes the first 5. FOLDE
 outputs, the gradients of its own loss, and the state of the network afterwards.
 """
 
-import sys
-from datetime import timedelta
 from pathlib import Path
 
 import timm
 import torch
 from timm.layers import BatchNormAct2d
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
+from tests.two_ranks import in_a_group
 from vision.training.batch_norm import synchronize_batch_norm
 
 NETWORKS = ("layers", "mobilenetv2_035")
@@ -48,11 +47,10 @@ def found(name: str, own: Tensor) -> dict[str, Tensor]:
     return values | {f"state {key}": value for key, value in model.state_dict().items()}
 
 
-if __name__ == "__main__":
-    folder, rank, world = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    distributed.init_process_group(
-        "gloo", f"file://{folder}/rendezvous", timedelta(seconds=60), world_size=world, rank=rank
-    )
+def main(folder: Path, rank: int) -> None:
     own = torch.load(folder / "images.pt", weights_only=True).tensor_split([5])[rank]
     torch.save({name: found(name, own) for name in NETWORKS}, folder / f"{rank}.pt")
-    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    in_a_group(main)
