@@ -1,7 +1,6 @@
 """Reading fairseq checkpoints of our own and of strangers: restricted loading, one clear line where it fails."""
 
 import hashlib
-import zipfile
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt_plugin.code_strings import refuse_code
 from shared.errors import UserError
 from shared.tensors import claims_too_much
+from shared.unpickling import load
 
 # What reading needs of a configuration; each of the first three says by `_name` what it configures.
 _GROUPS = ("task", "model", "criterion", "common")
@@ -39,7 +39,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; name a .pt file that fairseq-train wrote")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        state = load(Path(path))
     except Exception as error:  # whatever the restricted unpickler stumbles over in a file that is no checkpoint
         reason = str(error).strip().partition("\n")[0].partition("Re-running")[0].partition("This file can still")[0]
         raise UserError(f"{path}: not a checkpoint that can be read safely ({reason.strip()})") from None
