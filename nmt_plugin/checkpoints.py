@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt_plugin.code_strings import refuse_code
 from shared.errors import UserError
 from shared.tensors import claims_too_much
-from shared.unpickling import load
+from shared.unpickling import load_torch
 
 # What reading needs of a configuration; each of the first three says by `_name` what it configures.
 _GROUPS = ("task", "model", "criterion", "common")
@@ -39,7 +39,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; name a .pt file that fairseq-train wrote")
     try:
-        state = load(Path(path))
+        state = load_torch(Path(path))
     except Exception as error:  # whatever the restricted unpickler stumbles over in a file that is no checkpoint
         reason = str(error).strip().partition("\n")[0].partition("Re-running")[0].partition("This file can still")[0]
         raise UserError(f"{path}: not a checkpoint that can be read safely ({reason.strip()})") from None

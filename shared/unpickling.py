@@ -14,7 +14,7 @@ _PICKLES = 5  # of the format before torch 1.6, which the weights follow
 _MARK = 0  # on the stack; no value weighs nothing
 
 
-def load(path: Path, *, mapped: bool = True) -> Any:
+def load_torch(path: Path, *, mapped: bool = True) -> Any:
     """What `torch.save` wrote, on the CPU; memory-mapped where its format allows it, unless `mapped` is false.
 
     Raises UserError, without the file's name, for a file that would keep torch busy for ever; for one of another kind,

@@ -1,15 +1,18 @@
 """One file from the network, whole or absent."""
 
 import http.client
+import lzma
 import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 
 from tqdm import tqdm
 
 from shared.errors import UserError
 from shared.files import atomic_path
+from shared.unpacking import open_tar
 
 TIMEOUT = 60  # seconds without an answer
 BLOCK = 1 << 16  # bytes
@@ -27,8 +30,7 @@ def fetch_archive(url: str, path: Path, hint: str) -> Path:
     try:
         with atomic_path(path) as beside:
             _download(url, beside)
-            if not tarfile.is_tarfile(beside):
-                raise UserError(f"{url} gave no archive, but something else; {hint}")
+            _check_archive(beside, url, hint)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -36,6 +38,14 @@ def fetch_archive(url: str, path: Path, hint: str) -> Path:
         reason = error if answered else getattr(error, "reason", None) or error
         raise UserError(f"cannot download {url} to {path}: {reason}; {hint}") from None
     return path
+
+
+def _check_archive(path: Path, url: str, hint: str) -> None:
+    try:
+        with path.open("rb") as file:
+            open_tar(file).close()
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError):
+        raise UserError(f"{url} gave no archive, but something else; {hint}") from None
 
 
 def _download(url: str, path: Path) -> None:

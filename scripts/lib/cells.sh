@@ -149,8 +149,10 @@ minutes_left() {
 }
 
 view() {
-  printf '[%s %4ss] %s of %s steps done, about %s min left\n' "$LABEL" "$SECONDS" \
-    "$(cat "$RUNS/state/done" 2>/dev/null | wc -l)" "$steps" "$(minutes_left)"
+  local ended
+  ended=$(cat "$RUNS/state/done" 2>/dev/null | wc -l)
+  printf '[%s %4ss] %s of %s steps done%s\n' "$LABEL" "$SECONDS" "$ended" "$steps" \
+    "$(if [ "$ended" -lt "$steps" ]; then printf ', about %s min left' "$(minutes_left)"; fi)"
   local n
   for n in $(seq "$WORKERS"); do progress_of "$n"; done
   cat "$RUNS"/state/failed.[0-9]* 2>/dev/null || true

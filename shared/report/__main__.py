@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import UserError, exit_on_user_error
 from shared.files import atomic_path, write_text
+from shared.locks import alone_in
 from shared.results import read_results_by_path
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with exit_on_user_error():
         _refuse_page(options.output)
         document = read_document(options.folder, title=options.title, note=options.note)
-        page, plain = write_document(document, options.output or options.folder)
+        output = options.output or options.folder
+        with alone_in(output):
+            page, plain = write_document(document, output)
     from shared.report.terminal import to_text
 
     print(f"{to_text(document)}\nreport: {plain}\nreport: {page}")

@@ -14,6 +14,7 @@ import pytest
 
 from nmt_plugin import advise, clusters, diffusion, evaluate, project
 from shared.locks import alone_in, lock_folder
+from shared.report.__main__ import main as report
 from tests.faults.inputs import Inputs, translation_command
 from vision.cli import run
 from vision.settings import AdviseSettings, ClustersSettings, DiffusionSettings, EvaluateSettings, ProjectSettings
@@ -67,6 +68,14 @@ def test_vision_commands_are_refused(
     line = refused(capsys, lambda: run(name, settings, done.append))
     assert line == f"error: another process is writing {taken}; wait for it to end"
     assert not done
+
+
+def test_a_report_is_refused(taken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a study elsewhere; a report of the folder itself is refused by the same lines."""
+    study = Path(__file__).parents[2] / "results" / "nmt-libreoffice"
+    line = refused(capsys, lambda: report([str(study), "--output", str(taken)]))
+    assert line == f"error: another process is writing {taken}; wait for it to end"
+    assert list(taken.iterdir()) == []
 
 
 def test_a_folder_that_was_made_in_vain_goes_again(tmp_path: Path) -> None:

@@ -12,14 +12,23 @@ PACKAGES = ("shared", "nmt_plugin", "vision")
 # By the last part of a call's name, or by its last two.
 CALLS = {
     *("torch.load", "load_file", "safe_open", "load_model_ensemble_and_task", "load_checkpoint_to_cpu", "trainer.fit"),
-    *("timm.create_model", "get_state_dict", "load_state_dict_from_url", "load_from_checkpoint", "torch.hub.load"),
+    *("load_torch", "timm.create_model", "get_state_dict", "load_state_dict_from_url", "load_from_checkpoint"),
     *("np.load", "np.memmap", "np.fromfile", "open_memmap", "np.loadtxt", "np.genfromtxt", "read_arrays"),
     *("json.load", "json.loads", "read_json"),
     *("yaml.load", "yaml.safe_load", "yaml.parse", "OmegaConf.load", "OmegaConf.create", "check_plain", "read_config"),
     *("tarfile.open", "is_tarfile", "open_tar", "zipfile.ZipFile", "gzip.open", "gzip.decompress", "gunzip"),
     *("gzip.GzipFile", "lzma.open", "bz2.open", "shutil.unpack_archive"),
     *("Image.open", "decode_jpeg", "decode_image", "read_image", "image_slice"),
-    *("pickle.load", "pickle.loads", "joblib.load", "shelve.open", "marshal.loads", "hydra.main", "pd.read_csv"),
+    *(
+        "torch.hub.load",
+        "pickle.load",
+        "pickle.loads",
+        "joblib.load",
+        "shelve.open",
+        "marshal.loads",
+        "hydra.main",
+        "pd.read_csv",
+    ),
 }
 PICKLES, ARCHIVES, ARRAYS, IMAGES, TEXTS = "pickles", "archives", "arrays", "images", "YAML and JSON"
 OWN = "own"
@@ -31,7 +40,7 @@ SUITES = {
     "nmt_plugin/compare.py:_is_comparison": TEXTS,
     "nmt_plugin/corpora/archive.py:_members": ARCHIVES,
     "nmt_plugin/corpora/card.py:read_card": TEXTS,
-    "nmt_plugin/corpora/download.py:fetch_archive": ARCHIVES,
+    "nmt_plugin/corpora/download.py:_check_archive": ARCHIVES,
     "nmt_plugin/corpora/lines.py:read_lines": ARCHIVES,
     "nmt_plugin/decoder_states/token_sets.py:read_sets": TEXTS,
     "nmt_plugin/job.py:<module>": TEXTS,
@@ -49,6 +58,8 @@ SUITES = {
     "shared/results.py:read_result": TEXTS,
     "shared/unpacking.py:gunzip": ARCHIVES,
     "shared/unpacking.py:open_tar": ARCHIVES,
+    "shared/unpickling.py:_check_tuples": PICKLES,
+    "shared/unpickling.py:load_torch": PICKLES,
     "vision/checkpoint.py:load_card": TEXTS,
     "vision/checkpoint.py:load_export": PICKLES,
     "vision/class_sets/set_file.py:read_set_file": TEXTS,

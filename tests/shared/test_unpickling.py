@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from shared.errors import UserError
-from shared.unpickling import MOST, load
+from shared.unpickling import MOST, load_torch
 
 GOOD: dict[str, Any] = {
     "weights": OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2)),
@@ -47,7 +47,7 @@ def legacy(pickled: bytes) -> bytes:
 @pytest.mark.parametrize("mapped", [True, False])
 def test_what_torch_saves(is_zip: bool, mapped: bool, tmp_path: Path) -> None:
     torch.save(GOOD, tmp_path / "x.pt", _use_new_zipfile_serialization=is_zip)
-    found = load(tmp_path / "x.pt", mapped=mapped)
+    found = load_torch(tmp_path / "x.pt", mapped=mapped)
     assert found.pop("weights")["weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert found == {name: value for name, value in GOOD.items() if name != "weights"}
 
@@ -56,28 +56,28 @@ def test_what_torch_saves(is_zip: bool, mapped: bool, tmp_path: Path) -> None:
 def test_tuples_that_double(wrap: Any, tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(wrap(doubling(3)))
-    assert list(load(path).values()) == [1]
+    assert list(load_torch(path).values()) == [1]
     path.write_bytes(wrap(doubling(28)))  # 3 s where it is not refused; 60 would be for ever
     with pytest.raises(UserError, match="a tuple of more than 10,000 values"):
-        load(path)
+        load_torch(path)
 
 
 def test_through_a_class_that_is_a_tuple(tmp_path: Path) -> None:
     size = b"\x80\x02}ctorch\nSize\n)"
     (tmp_path / "x.pt").write_bytes(zipped(size + b"q\x00h\x00\x86" * 20 + b"\x85RK\x01s."))
     with pytest.raises(UserError, match="a tuple of"):
-        load(tmp_path / "x.pt")
+        load_torch(tmp_path / "x.pt")
 
 
 def test_a_compressed_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(zipped(doubling(1), zipfile.ZIP_DEFLATED))
     with pytest.raises(UserError, match=r"compressed, which torch\.save never does"):
-        load(tmp_path / "x.pt")
+        load_torch(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x02h\x09.", b"\x80\x02\x86.", zipped(b"\x80\x02(")])
 def test_what_is_no_checkpoint_is_the_unpicklers_to_refuse(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        load(tmp_path / "x.pt")
+        load_torch(tmp_path / "x.pt")
     assert not isinstance(caught.value, UserError)

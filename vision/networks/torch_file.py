@@ -13,7 +13,7 @@ from torch import Tensor
 
 from shared.errors import UserError
 from shared.tensors import claims_too_much
-from shared.unpickling import load
+from shared.unpickling import load_torch
 
 # Where programs put a state dict, averaged weights (of an EMA) first: timm, torchvision's scripts, Lightning, others.
 _ENTRIES = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -33,7 +33,7 @@ def read_file(path: Path) -> dict[Any, Any]:
         # forbids them again, also to others in this process who had allowed them: only what is new is named.
         options: list[Any] = [kind for kind in (Namespace,) if kind not in torch.serialization.get_safe_globals()]
         with torch.serialization.safe_globals(options), warnings.catch_warnings(action="ignore"):
-            content = load(path)
+            content = load_torch(path)
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors file ({error})") from None
     except Exception as error:  # whatever the restricted unpickler stumbles over in a file of any kind

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from shared.outcomes import write_outcomes
 from shared.ranks import sum_over_ranks
 from shared.results import Metric, Model, Provenance, Result
-from shared.unpickling import load
+from shared.unpickling import load_torch
 from vision.checkpoint import Card, save_export
 from vision.data import ImageData, evaluation_batches
 from vision.scores import score
@@ -31,7 +31,7 @@ def export_and_score(
     # `last` too: a run that was resumed after its last epoch holds weights that are not averaged, and in a distributed
     # one every process has batch normalization statistics of its own.
     for network, path in ((model, folder.resume_from), (best, folder.best_checkpoint)):
-        saved = load(path, mapped=False)["state_dict"]
+        saved = load_torch(path, mapped=False)["state_dict"]
         network.load_state_dict({name.removeprefix("model."): tensor for name, tensor in saved.items()})
     metrics: dict[str, Metric] = {}
     described, outcomes = {}, {}

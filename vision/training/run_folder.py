@@ -16,7 +16,7 @@ from shared.files import write_text
 from shared.locks import lock_folder
 from shared.results import FILE_NAME
 from shared.tensors import claims_too_much
-from shared.unpickling import load
+from shared.unpickling import load_torch
 from vision.plain_yaml import read_config
 from vision.settings import TrainSettings
 
@@ -115,7 +115,7 @@ class RunFolder:
 def _callbacks(checkpoint: Path) -> dict[str, Any]:
     """The states of Lightning's callbacks in a checkpoint. Raises UserError where it is damaged or of other form."""
     try:
-        found: Any = load(checkpoint)
+        found: Any = load_torch(checkpoint)
         whole = all(isinstance(found[entry], kind) for entry, kind in _ENTRIES.items())
         whole = whole and not any(map(claims_too_much, found["state_dict"].values()))
     except Exception:  # whatever the restricted unpickler stumbles over in a file of any kind
