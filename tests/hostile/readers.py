@@ -19,16 +19,8 @@ CALLS = {
     *("tarfile.open", "is_tarfile", "open_tar", "zipfile.ZipFile", "gzip.open", "gzip.decompress", "gunzip"),
     *("gzip.GzipFile", "lzma.open", "bz2.open", "shutil.unpack_archive"),
     *("Image.open", "decode_jpeg", "decode_image", "read_image", "image_slice"),
-    *(
-        "torch.hub.load",
-        "pickle.load",
-        "pickle.loads",
-        "joblib.load",
-        "shelve.open",
-        "marshal.loads",
-        "hydra.main",
-        "pd.read_csv",
-    ),
+    *("pickle.load", "pickle.loads", "joblib.load", "shelve.open", "marshal.loads", "torch.hub.load"),
+    *("hydra.main", "pd.read_csv"),
 }
 PICKLES, ARCHIVES, ARRAYS, IMAGES, TEXTS = "pickles", "archives", "arrays", "images", "YAML and JSON"
 OWN = "own"
