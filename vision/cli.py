@@ -92,15 +92,25 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
 
 def _main(command: str, job: Callable[[DictConfig], Refused | None], keys: list[str]) -> None:
     """Raises UserError for what Hydra itself refuses, before any job."""
-    words = sys.argv[1:]
+    words, composed = sys.argv[1:], False
     refuse_pickled_job(words)
+
+    def begin(config: DictConfig) -> Refused | None:
+        nonlocal composed
+        composed = True
+        return job(config)
+
     try:
         if {"-h", "--help"} & set(words):  # Hydra's own has every group of conf/, in lines of any length
             _show(help_text(CONF, command, keys, _not_swept(words)))
         else:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)(job)()
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)(begin)()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:  # from composing only: tasks see dataclasses
         raise UserError(_one_line(error, keys)) from None
+    except ValueError as error:
+        if composed:
+            raise
+        raise UserError(f"a value of the settings is not what its tag says: {error}") from None
     except RuntimeError as error:
         if not str(error).startswith('Could not detect "srun"'):  # submitit's words
             raise

@@ -313,6 +313,7 @@ def test_a_pickled_job_is_refused(trained: Callable[..., str], canary: Path, tmp
     [
         "x: !!python/object/apply:os.system ['touch {canary}']",
         "x: !!python/name:os.system",
+        "x: !!int one",
         "x: [",
         "\0",
     ],
