@@ -1,8 +1,9 @@
 """What fairseq-train lacks where machines fail: whole checkpoints, one training in a folder, a good end.
 
 fairseq copies `checkpoint_last.pt` over the old one in place, so that a kill in between leaves neither; where a write
-fails, it writes again behind what it has written; and SIGTERM loses all since the last checkpoint. It has no hooks for
-this: the plugin takes the places of two functions that write, and wraps three that training calls.
+fails, it writes again behind what it has written; SIGTERM loses all since the last checkpoint; and several processes
+cannot go on from one. It has no hooks for this: the plugin takes the places of two functions that write, and wraps
+three that training calls.
 """
 
 import math
@@ -49,7 +50,11 @@ def write_whole_checkpoints() -> None:
 
 
 def watch_training() -> None:
-    """Let a training of this process lock its folder before it reads what is there, and end as `_Loop` says."""
+    """Let a training of this process lock its folder before it reads what is there, and end as `_Loop` says.
+
+    Each of several processes reads the checkpoint itself: the first would send it to the others as a pickle of
+    OmegaConf objects, which torch refuses since 2.6.
+    """
     load = checkpoint_utils.load_checkpoint
 
     def load_checkpoint(cfg: Any, trainer: Any, **others: Any) -> Any:
@@ -62,6 +67,8 @@ def watch_training() -> None:
             again = isinstance(getattr(found, "__self__", None), _Loop)  # a sweep trains again
             if module is not None and found is not None and not again:
                 _Loop(module)
+        if trainer.data_parallel_world_size > 1:
+            trainer.cfg.checkpoint.load_checkpoint_on_all_dp_ranks = True
         return load(cfg, trainer, **others)
 
     checkpoint_utils.load_checkpoint = load_checkpoint
