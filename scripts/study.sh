@@ -180,7 +180,7 @@ END
 publish() { # records and report, without weights; beside, then in its place
   rm -rf "$PUBLISH.part"
   mkdir -p "$PUBLISH.part"
-  (cd "$RUNS" && find . \( -name result.json -o -name outcomes.npz \) -print0 | tar --null -T - -cf - study.json) |
+  (cd "$RUNS" && find . \( -name result.json -o -name outcomes.npz -o -name sets.json \) -print0 | tar --null -T - -cf - study.json) |
     tar -xf - -C "$PUBLISH.part"
   python -m shared.report "$PUBLISH.part" >/dev/null
   rm -rf "$PUBLISH"

@@ -19,7 +19,8 @@ choose_nmt() {
   else
     teacher=$MINI_TEACHER_UPDATES student=$MINI_STUDENT_UPDATES CORPUS=data/nmt/libreoffice
     TITLE="Label smoothing and distillation on the LibreOffice Help: alpha x T"
-    NOTE="Miniature: small models, trained for minutes on CPU cores."
+    NOTE="Miniature: small models, trained for minutes on CPU cores. S1 of a token: the five nearest by the centroids of"
+    NOTE="$NOTE the teacher of alpha ${ALPHAS##* } and seed $(first_of "$SEEDS"), for every model alike; S2: all others."
     if [ $QUICK = yes ]; then
       teacher=60 student=40 BEAM=1 MAX_LEN=60 SENTENCES=500
       NOTE="Quick run: every model saw far too few updates, so the numbers say nothing."

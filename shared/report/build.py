@@ -44,8 +44,8 @@ _BY_TEMPERATURE = (
 _BY_LOSS = "This report shows what students learned by KD and by DIST, from teachers of several strengths."
 _BY_TEACHERS = "This report shows what several teachers are worth: as an ensemble, and as a source of pseudo-labels."
 _LEAD = (
-    "Every table, figure and sentence is computed from the {records} found in the study's folder, and every number "
-    "links to the record it comes from."
+    "Every table, figure and sentence is computed from the {records} found in the study's folder, and every "
+    "score links to the records it comes from."
 )
 _STUDY = (
     '{"title": "...", "note": "...", "design": {"alphas": [0, 0.1], "temperatures": [1, 3], "seeds": [1, 2, 3]}}, '

@@ -32,6 +32,10 @@ _COUPLED = (
     "every temperature, so when the distances to S1 shrink, those to S2 must grow. Opposite signs are nearly built "
     "in: judge by another normalization."
 )
+_COMPLEMENT = (
+    f"S2 is every class that is not in S1, similar ones among them. Of a random S1, {ETA}(S2) then follows from "
+    f"{ETA}(S1): their two comparisons with random sets are one, told twice."
+)
 
 
 def eta_blocks(groups: list[EtaGroup], cautions: list[str]) -> list[Block]:
@@ -55,6 +59,8 @@ def eta_blocks(groups: list[EtaGroup], cautions: list[str]) -> list[Block]:
         told.update(group.group.cautions)
         if group.normalization == "target_mean":
             blocks.append(Caution(_COUPLED))
+        if all(any("S2 every other class" in note for note in item.record.notes) for item in group.group.items):
+            blocks.append(Caution(_COMPLEMENT))
         if said := agreement_sentence(group):
             blocks.append(Paragraph(said))
         blocks += [eta_table(group), eta_picture(group, f"eta-{index}")]

@@ -26,8 +26,9 @@ def provenance_blocks(records: Mapping[Path, Result], folder: Path) -> list[Bloc
     software = [[Cell(_letter(k)), Cell(stack)] for k, stack in enumerate(stacks)]
     return [
         Paragraph(
-            "Every number above links to the record it comes from. Paths are relative to the folder of this study; "
-            "teachers are named by the first 12 digits of their weights' SHA-256."
+            "Scores and differences above link to the records they come from; p values and intervals are of the same "
+            "records as the numbers beside them. Paths are relative to the folder of this study; teachers are named by "
+            "the first 12 digits of their weights' SHA-256."
         ),
         Table("Records", header, rows, anchors=[addresses[record.name] for record in records.values()], numeric=False),
         Table("Software", ["Set", "Versions"], software, numeric=False),

@@ -35,7 +35,7 @@ def test_the_report_is_that_of_the_records(run: Command, study: Path, tmp_path: 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 def test_nothing_of_the_machine_is_published(study: Path) -> None:
-    for path in study.rglob("result.json"):
+    for path in (*study.rglob("result.json"), *study.rglob("sets.json")):
         command = json.loads(path.read_text())["provenance"]["command"]
         assert command[0] in ("python", "fairseq-train"), path
         assert not [word for word in command if word.startswith("/") or "=/" in word], path
@@ -53,8 +53,9 @@ def test_verdicts_are_those_of_scipy(study: Path) -> None:
         for verdict in one.verdicts:
             groups = wanted[verdict.claim]
             assert sorted(len(c.values) for c in verdict.required) == sorted(len(group) for _, group in groups)
-            p_values = sorted(float(stats.ttest_1samp(values, 0.0).pvalue) for _, values in groups)
-            assert sorted(c.p for c in verdict.required if c.p is not None) == pytest.approx(p_values, rel=1e-6)
+            told = sorted((c.mean.mean, c.mean.half_width, c.p, c.adjusted_p) for c in verdict.required)
+            for found, wanted_of in zip(told, sorted(numbers(groups)), strict=True):
+                assert found == pytest.approx(wanted_of, rel=1e-6, abs=1e-12), verdict.claim
             assert verdict.status == status(groups), (one.title, verdict.claim)
 
 
@@ -109,6 +110,16 @@ def cell(record: dict[str, Any]) -> Cell:
     model = record["models"][0]
     alpha = (record["teacher"] or model)["alpha"]
     return alpha, model["temperature"], model["seed"]
+
+
+def numbers(groups: list[tuple[int, list[float]]]) -> Iterator[tuple[float, ...]]:
+    """Of each comparison the mean, the half-width of its t interval, p, and p after Holm."""
+    tests = [stats.ttest_1samp(values, 0.0) for _, values in groups]
+    for (_, values), test in zip(groups, tests, strict=True):
+        below = sorted(float(other.pvalue) for other in tests if other.pvalue <= test.pvalue)
+        holm = max((len(tests) - rank) * p for rank, p in enumerate(below))
+        width = test.confidence_interval(0.95)
+        yield sum(values) / len(values), float(width.high - width.low) / 2, float(test.pvalue), min(1.0, holm)
 
 
 def status(groups: list[tuple[int, list[float]]]) -> str:

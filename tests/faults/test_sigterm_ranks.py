@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def _each_started(inputs: Inputs, output: Path) -> list[str]:
 
 @pytest.mark.parametrize(("name", "command"), [("vision.train", _by_lightning), ("word_kd", _each_started)])
 def test_it_ends_with_a_checkpoint_and_143_and_goes_on(
-    name: str, command: object, inputs: Inputs, tmp_path: Path
+    name: str, command: Callable[[Inputs, Path], list[str]], inputs: Inputs, tmp_path: Path
 ) -> None:
     subject = dataclasses.replace(SUBJECTS[name], command=command)
     told, again, differing = Killing(subject, inputs, tmp_path / "runs", seed=7).told_to_stop()

@@ -50,7 +50,6 @@ SUITES = {
     "shared/results.py:read_result": TEXTS,
     "shared/unpacking.py:gunzip": ARCHIVES,
     "shared/unpacking.py:open_tar": ARCHIVES,
-    "shared/unpickling.py:_check_tuples": PICKLES,
     "shared/unpickling.py:load_torch": PICKLES,
     "vision/checkpoint.py:load_card": TEXTS,
     "vision/checkpoint.py:load_export": PICKLES,

@@ -15,7 +15,6 @@ from tests.hostile import evil
 from tests.hostile.outcomes import exit_status
 from tests.hostile.pickle_places import ARRAYS, CHECKPOINTS, OTHERS, RECORDS
 from tests.nmt_plugin import conftest as tiny
-from tests.shared.test_unpickling import doubling, zipped
 
 pytestmark = pytest.mark.usefixtures("bounded")
 PLACES = CHECKPOINTS | ARRAYS | RECORDS
@@ -71,14 +70,6 @@ def test_none_runs_where_fairseq_reads_with_the_plugin(kind: str, canary: Path, 
     with pytest.raises(Exception):  # noqa: B017, PT011
         load_checkpoint_to_cpu(str(tmp_path / "x.pt"))
     assert not canary.exists()
-
-
-@pytest.mark.parametrize("place", ["teacher x.pt", "teacher x.ckpt", "last.ckpt of a run to resume", "NMT checkpoint"])
-def test_a_key_that_would_be_looked_at_for_ever_is_refused(
-    place: str, tmp_path: Path, refused: Callable[..., str]
-) -> None:
-    """tests/shared/test_unpickling.py has the ways to write one."""
-    assert str(tmp_path) in refused(CHECKPOINTS[place], tmp_path, zipped(doubling(30)))
 
 
 @pytest.fixture

@@ -98,19 +98,23 @@ def judge(
     comparisons: Sequence[Comparison],
     missing: Sequence[str] = (),
     *,
+    absent: int | None = None,
     seeds: Sequence[int] = (),
     measure: str = "",
     note: str = "",
 ) -> Verdict:
     """Adjust the p values of the required comparisons, then apply the rule.
 
+    `missing` stands for `absent` required comparisons, or for one each: they and those without a test count in Holm's
+    correction with p = 1, so that nothing is beyond chance only because something else was not run.
     Refuted: at least one required comparison has the opposite sign beyond chance. Confirmed: all have the predicted one
     beyond chance, and neither a comparison nor one of the planned `seeds` is missing. Undecided otherwise, as with
     fewer than 2 seeds.
     """
-    tested = [c for c in comparisons if c.required and c.p is not None]
-    adjusted = dict(zip(map(id, tested), holm([c.p for c in tested if c.p is not None]), strict=True))
-    judged = [replace(c, adjusted_p=adjusted.get(id(c))) for c in comparisons]
+    family = [c for c in comparisons if c.required]
+    p_values = [1.0 if c.p is None else c.p for c in family] + [1.0] * (len(missing) if absent is None else absent)
+    adjusted = dict(zip(map(id, family), holm(p_values), strict=False))
+    judged = [c if c.p is None else replace(c, adjusted_p=adjusted.get(id(c))) for c in comparisons]
     required = [c for c in judged if c.required]
     missing = [*missing, *_short_of_seeds(required, set(seeds))]
     status = UNDECIDED

@@ -30,12 +30,14 @@ def systematic_diffusion(evidence: Evidence) -> Verdict:
     comparisons.sort(key=lambda c: not c.required)
     found = {c.label for c in comparisons}
     wanted = [_label(name, group, split) for group in groups for split in splits for name in EXPECTED_SIGN]
-    missing = [f"{ETA} for {_step(step)} with {ALPHA} {alpha:g}" for step in _absent(evidence, chosen)]
-    missing += [label for label in wanted if label not in found]
-    if not chosen:
-        missing = ["records of kind diffusion"]
+    steps = [f"{ETA} for {_step(step)} with {ALPHA} {alpha:g}" for step in _absent(evidence, chosen)]
+    lacking = [label for label in wanted if label not in found]
+    missing = [*steps, *lacking] if chosen else ["records of kind diffusion"]
+    absent = len(steps) * len(EXPECTED_SIGN) * max(1, len(splits)) + len(lacking)
     measure, note = _measure(chosen, evidence.etas), _sets_note(groups, alpha)
-    return judge("C3", _STATEMENT, comparisons, missing, seeds=evidence.seeds, measure=measure, note=note)
+    return judge(
+        "C3", _STATEMENT, comparisons, missing, absent=absent, seeds=evidence.seeds, measure=measure, note=note
+    )
 
 
 def _absent(evidence: Evidence, chosen: list[EtaGroup]) -> list[Step]:
@@ -57,10 +59,11 @@ def _of_split(group: EtaGroup, alpha: float, split: str) -> list[Comparison]:
     comparisons = []
     for name, sign in EXPECTED_SIGN.items():
         label = _label(name, group, split)
-        own = _by_seed(group, alpha, split, name)
+        own, unsmoothed = (_by_seed(group, of, split, name) for of in (alpha, 0.0))
         beside = [
             (f"{label}, minus that of random sets", sign, _by_seed(group, alpha, split, name, less_null=True)),
-            (f"{label}, students of {ALPHA} 0", 0, _by_seed(group, 0.0, split, name)),
+            (f"{label}, students of {ALPHA} 0", 0, unsmoothed),
+            (f"{label}, {ALPHA} {alpha:g} minus 0", sign, _gap(own, unsmoothed)),
         ]
         if own:
             comparisons.append(Comparison(label, sign, True, own, "%"))
@@ -81,6 +84,15 @@ def _by_seed(group: EtaGroup, alpha: float, split: str, name: str, *, less_null:
     targets = _common(found)
     ordered = sorted(found.items(), key=lambda entry: tuple(seed or 0 for seed in entry[0]))
     return {seeds: _mean([of_seed[target] for target in targets]) for seeds, of_seed in ordered if targets}
+
+
+def _gap(high: Values, low: Values) -> Values:
+    """By the seeds that both have."""
+    return {
+        seeds: (tuple(dict.fromkeys(high[seeds][0] + low[seeds][0])), high[seeds][1] - low[seeds][1])
+        for seeds in high
+        if seeds in low
+    }
 
 
 def _mean(targets: Sequence[tuple[str, float]]) -> tuple[tuple[str, ...], float]:

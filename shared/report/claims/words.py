@@ -8,8 +8,9 @@ from shared.report.text import CONFIDENCE, NO_BREAK, count
 RULE = (
     f"A comparison is a mean of differences that are paired by seed, with its {CONFIDENCE} interval. p is that of the "
     "two-sided t test that the mean is 0, in brackets after Holm's correction for all the comparisons that the claim "
-    f"requires (Holm p). Confirmed: every required comparison has the predicted sign with Holm p < {LEVEL:g}. Refuted: "
-    f"at least one has the opposite sign with Holm p < {LEVEL:g}. Undecided: all else, as with fewer than 2 seeds or "
+    "requires on these data, those that are missing among them (Holm p). Confirmed: every required comparison has the "
+    f"predicted sign with Holm p < {LEVEL:g}. Refuted: at least one has the opposite sign with Holm p < {LEVEL:g}. "
+    "Undecided: all else, as with fewer than 2 seeds or "
     "where records are missing that the claim or the study's design asks for; it does not mean that there is no effect."
 )
 FURTHER = (
