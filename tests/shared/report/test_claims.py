@@ -69,6 +69,28 @@ def test_stability_stands_beside_c1_and_decides_nothing(sample: ModuleType) -> N
     assert found.status == "confirmed"
     beside = [c for c in found.comparisons if not c.required]
     assert [(c.direction, c.adjusted_p) for c in beside] == [(-1, None), (-1, None)]
+    assert found.note == (
+        "Beside it, not required (p < 0.05, not corrected), the other way: "
+        "stability of the teacher, train; stability of the teacher, val."
+    )
+
+
+def test_the_unscaled_distance_stands_beside_c2(sample: ModuleType) -> None:
+    """Here it falls although the scaled one grows, for all classes draw together."""
+
+    def similar(a: float, t: float | None, s: int) -> float:
+        return 0.6 + a + 0.001 * noise(a, t, s)
+
+    def between(a: float, t: float | None, s: int) -> float:
+        return 10 - 60 * a
+
+    found = verdict(clusters(sample, similar=similar, between=between), "C2")
+    assert found.status == "confirmed"
+    unscaled = next(c for c in found.comparisons if "unscaled, of the teacher, train" in c.label)
+    by_hand = [similar(0.1, None, s) * between(0.1, None, s) - similar(0, None, s) * between(0, None, s) for s in SEEDS]
+    assert unscaled.differences == pytest.approx(by_hand)
+    assert (unscaled.required, unscaled.direction, unscaled.unit) == (False, -1, "feature units")
+    assert "the other way: distance between similar classes, unscaled, of the teacher, train" in found.note
 
 
 @pytest.mark.parametrize(
@@ -119,6 +141,14 @@ def test_c3_is_the_mean_over_targets_in_percent_also_less_that_of_random_sets(sa
     assert own.differences == pytest.approx([2.0, 3.0, 4.0, 5.0, 6.0])
     assert less.differences == pytest.approx([1.6, 2.6, 3.6, 4.6, 5.6])
     assert (own.required, less.required) == (True, False)
+
+
+def test_what_label_smoothing_changes_of_eta_stands_beside_c3(sample: ModuleType) -> None:
+    records = eta_records(sample, lambda a, name, seed, target: 0.02 + a + a * seed / 100, SEEDS)
+    found = {c.label: c for c in verdict(records, "C3").comparisons}
+    gap = found["η(S1), T 1 → 3, train, α 0.1 minus 0"]
+    assert gap.differences == pytest.approx([10.1, 10.2, 10.3, 10.4, 10.5])
+    assert (gap.required, gap.direction) == (False, -1)
 
 
 def test_c3_keeps_to_targets_that_every_seed_has(sample: ModuleType) -> None:
@@ -374,6 +404,13 @@ def test_the_rule(sample: ModuleType) -> None:
     assert judge("C", "s", [made([-1.0, -1.4, -0.6])]).status == "refuted"
     assert judge("C", "s", [near], ["more"]).status == "undecided"
     assert judge("C", "s", []).status == "undecided"
+    against = made([-1.0, -1.4, -0.6])
+    assert judge("C", "s", [against], ["more"]).status == "undecided"  # p = .049 of two
+    assert judge("C", "s", [against], ["more"], absent=0).status == "refuted"
+    assert judge("C", "s", [against, made([1.0])]).status == "undecided"  # one seed is one of the two as well
+    certain = made([-1.0, -1.01, -0.99])  # p = 3e-5
+    assert judge("C", "s", [certain], ["more"], absent=100).status == "refuted"
+    assert judge("C", "s", [certain], ["more"], absent=10_000).status == "undecided"
     two = judge("C", "s", [near, made([2.0, 2.0, 2.0]), made([-1.0, 0.5, 0.1])])
     assert in_numbers(two).replace("\xa0", " ") == (
         "2 of 3 comparisons as predicted, 1 of them beyond chance; 1 the other way, none beyond chance"

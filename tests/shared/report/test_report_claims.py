@@ -103,7 +103,7 @@ def test_every_comparison_links_to_its_records(study: Path) -> None:
     document = read_document(study)
     compared = tables(document, "The paper's claims")[1:]
     c4 = next(table for table in compared if table.caption.startswith("C4"))
-    assert c4.header[-1].replace("\xa0", " ") == "95 % over items"
+    assert c4.header[-1].replace("\xa0", " ") == "95 % over items and seeds"
     mean = c4.rows[0][2]
     assert set(mean.records) == {f"student-{a}-{t}-{s}" for a in ("0", "0.1") for t in (1, 3) for s in SEEDS}
     assert all(row[2].records for table in compared for row in table.rows)

@@ -254,3 +254,12 @@ def test_the_normalization_that_couples_s1_and_s2_is_flagged(sample: ModuleType)
 
     assert len(said("target_mean")) == 1
     assert said("mean_pairwise") == []
+
+
+def test_sets_that_are_each_others_complement_are_flagged(sample: ModuleType) -> None:
+    values = {("val", "coat", "S1"): -0.01, ("val", "coat", "S2"): 0.01}
+    record = sample.diffusion_record("eta", sample.teacher(0.1), values, normalization="mean_pairwise")
+    record = dataclasses.replace(record, notes=["coat (explicit): S1 shirt; S2 every other class"])
+    groups = eta_groups(comparable_groups([record], "diffusion"))
+    [said] = [block.text for block in eta_blocks(groups, []) if block.kind == "caution"]
+    assert "S2 is every class that is not in S1" in said
