@@ -9,7 +9,7 @@ from shared.report.claims.comparison import LEVEL, Comparison, Verdict, judge
 from shared.report.claims.evidence import Evidence
 from shared.report.metrics import Key
 from shared.report.scores import TEACHER, Row
-from shared.report.text import ALPHA, temperature_label
+from shared.report.text import ALPHA, listing, temperature_label
 
 _NO_RECORDS = "records of kind clusters"
 _WORDS = {
@@ -90,9 +90,12 @@ def _beside_note(comparisons: list[Comparison]) -> str:
     """What is not required and yet differs from 0 by its own p: a verdict on one measure must not hide the others."""
     told = []
     for side, words in ((1, "as predicted"), (-1, "the other way")):
-        labels = [c.label.rpartition(f", {ALPHA}")[0] for c in comparisons if _stands_out(c) and c.direction == side]
-        if labels:
-            told.append(f"{words}: {'; '.join(labels)}")
+        splits: dict[str, list[str]] = {}
+        for comparison in (c for c in comparisons if _stands_out(c) and c.direction == side):
+            what, _, split = comparison.label.rpartition(f", {ALPHA}")[0].rpartition(", ")
+            splits.setdefault(what, []).append(split)
+        if splits:
+            told.append(f"{words}: {'; '.join(f'{what} ({listing(of)})' for what, of in splits.items())}")
     return f"Beside it, not required (p < {LEVEL:g}, not corrected), {', but '.join(told)}." if told else ""
 
 

@@ -70,8 +70,7 @@ def test_stability_stands_beside_c1_and_decides_nothing(sample: ModuleType) -> N
     beside = [c for c in found.comparisons if not c.required]
     assert [(c.direction, c.adjusted_p) for c in beside] == [(-1, None), (-1, None)]
     assert found.note == (
-        "Beside it, not required (p < 0.05, not corrected), the other way: "
-        "stability of the teacher, train; stability of the teacher, val."
+        "Beside it, not required (p < 0.05, not corrected), the other way: stability of the teacher (train and val)."
     )
 
 
@@ -90,7 +89,7 @@ def test_the_unscaled_distance_stands_beside_c2(sample: ModuleType) -> None:
     by_hand = [similar(0.1, None, s) * between(0.1, None, s) - similar(0, None, s) * between(0, None, s) for s in SEEDS]
     assert unscaled.differences == pytest.approx(by_hand)
     assert (unscaled.required, unscaled.direction, unscaled.unit) == (False, -1, "feature units")
-    assert "the other way: distance between similar classes, unscaled, of the teacher, train" in found.note
+    assert "the other way: distance between similar classes, unscaled, of the teacher (train and val)" in found.note
 
 
 @pytest.mark.parametrize(
