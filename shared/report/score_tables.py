@@ -90,4 +90,9 @@ def _unequal(scores: Scores, keys: list[Key]) -> list[str]:
         }
         if differing := [name for name, values in facts.items() if len(values) > 1]:
             cautions.append(f"{key.label}: the scores differ in {listing(differing)}; do not compare them.")
+    # nmt_plugin.evaluate notes `beam 5, length penalty 1, ...`, which no scorer's signature has
+    searches = {note for item in scores.group.items for note in item.record.notes if note.startswith("beam ")}
+    if len(searches) > 1:
+        told = "; ".join(sorted(searches))
+        cautions.append(f"Not all hypotheses were searched for alike ({told}); do not compare their scores.")
     return cautions

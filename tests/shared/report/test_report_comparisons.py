@@ -187,6 +187,24 @@ def test_scores_of_different_scorers_are_flagged(sample: ModuleType) -> None:
     assert said == ["BLEU, test set: the scores differ in scorer signature; do not compare them."]
 
 
+def test_hypotheses_of_other_searches_are_flagged(sample: ModuleType) -> None:
+    of = sample.teacher(0.1, arch="transformer")
+    teacher = sample.model_record("t", of, sample.text_metrics(14.0), data=sample.HELP)
+    student = sample.model_record("s", sample.student(of, 1.0), sample.text_metrics(13.0), of, data=sample.HELP)
+
+    def said(beam: int) -> list[str]:
+        records = [
+            dataclasses.replace(record, notes=[f"beam {size}, length penalty 1, at most 200 tokens"])
+            for record, size in ((teacher, 5), (student, beam))
+        ]
+        blocks = score_blocks(comparable_groups(records, "model"), "translation")
+        return [block.text for block in blocks if block.kind == "caution"]
+
+    assert said(5) == []
+    [told] = said(1)
+    assert "beam 1, length penalty 1, at most 200 tokens; beam 5" in told
+
+
 def test_eta_over_seeds_and_its_agreement(sample: ModuleType) -> None:
     """S1: -1, -2, +1 %: mean -0.67, s = 1.5275, half-width 4.3027 * 1.5275 / sqrt(3) = 3.79."""
     records = [
