@@ -150,7 +150,7 @@ minutes_left() {
 
 view() {
   local ended
-  ended=$(cat "$RUNS/state/done" 2>/dev/null | wc -l)
+  ended=$({ cat "$RUNS/state/done" 2>/dev/null || true; } | wc -l) # none has ended yet: no file
   printf '[%s %4ss] %s of %s steps done%s\n' "$LABEL" "$SECONDS" "$ended" "$steps" \
     "$(if [ "$ended" -lt "$steps" ]; then printf ', about %s min left' "$(minutes_left)"; fi)"
   local n
