@@ -7,7 +7,7 @@ import re
 from shared.report.cells import score_cell, seed_counts
 from shared.report.document import Block, Cell, Heading, Table, Tables
 from shared.report.grouping import Sorting
-from shared.report.published import IWSLT_ALPHAS, IWSLT_PAIRS, IWSLT_ROWS, iwslt_score
+from shared.report.published import IWSLT_PAIRS, IWSLT_ROWS, PAPER_ALPHAS, iwslt_score
 from shared.report.score_tables import headline_key
 from shared.report.scores import TEACHER, Row, Scores
 from shared.report.text import ALPHA, capitalized
@@ -24,7 +24,7 @@ def beside_blocks(models: Sorting) -> list[Block]:
         key = headline_key(scores)
         if record.task != "translation" or named is None or key is None or key.name != "bleu":
             continue
-        if set(IWSLT_ALPHAS) <= set(scores.alphas) and scores.temperatures:
+        if set(PAPER_ALPHAS) <= set(scores.alphas) and scores.temperatures:
             title = scores.title.replace(record.data.name, named["corpus"], 1)
             studies.setdefault((named["corpus"], title, named["pair"]), scores)
     order = list(IWSLT_PAIRS)
@@ -38,10 +38,10 @@ def _table(corpus: str, title: str, pair: str, scores: Scores) -> Table:
     key = headline_key(scores)
     assert key is not None  # beside_blocks asked
     rows = [row for row in IWSLT_ROWS if row in scores.rows]
-    observed = {(row, alpha): scores.observed(row, alpha, key) for row in rows for alpha in IWSLT_ALPHAS}
+    observed = {(row, alpha): scores.observed(row, alpha, key) for row in rows for alpha in PAPER_ALPHAS}
     _, most = seed_counts(list(observed.values()))
     same = corpus.lower().startswith("iwslt14")
-    heads = [f"{ALPHA} {alpha:g}" for alpha in IWSLT_ALPHAS]
+    heads = [f"{ALPHA} {alpha:g}" for alpha in PAPER_ALPHAS]
     return Table(
         caption=f"{IWSLT_PAIRS[pair]}, {capitalized(key.label)}: {corpus} (here), and the paper's IWSLT14, "
         + ("prepared by others" if same else "a different corpus"),
@@ -49,8 +49,8 @@ def _table(corpus: str, title: str, pair: str, scores: Scores) -> Table:
         rows=[
             [
                 Cell(_label(row)),
-                *(score_cell(observed[row, alpha], key.scale.digits, expected=most) for alpha in IWSLT_ALPHAS),
-                *(Cell(iwslt_score(row, pair, alpha)) for alpha in IWSLT_ALPHAS),
+                *(score_cell(observed[row, alpha], key.scale.digits, expected=most) for alpha in PAPER_ALPHAS),
+                *(Cell(iwslt_score(row, pair, alpha)) for alpha in PAPER_ALPHAS),
             ]
             for row in rows
         ],

@@ -6,7 +6,7 @@ from shared.report.cells import contrast, contrast_cell, difference_cell
 from shared.report.document import Block, Cell, Heading, Table, Tables
 from shared.report.grouping import Sorting
 from shared.report.metrics import Key, unit_label
-from shared.report.published import IWSLT_ALPHAS, published_scores
+from shared.report.published import PAPER_ALPHAS, published_scores
 from shared.report.score_tables import headline_key
 from shared.report.scores import Scores
 from shared.report.text import ALPHA, ARROW, MINUS, capitalized, signed
@@ -18,7 +18,7 @@ def moved_blocks(models: Sorting, task: str) -> list[Block]:
     for group in (group for group in models.groups if group.items[0].record.task == task):
         scores = Scores.of(group)
         key = headline_key(scores)
-        if key and key.scale.rank == 0 and set(IWSLT_ALPHAS) <= set(scores.alphas):
+        if key and key.scale.rank == 0 and set(PAPER_ALPHAS) <= set(scores.alphas):
             tables += [table] if (table := _table(scores, key, task)) else []
     return [Heading("How far it moved, beside the paper"), Tables(tables)] if tables else []
 
@@ -35,7 +35,7 @@ def _table(scores: Scores, key: Key, task: str) -> Table | None:
     for high in steps:
         rows.append([Cell(f"T {low:g} {ARROW} {high:g}, here"), *_here(scores, key, low, high)])
         rows += [[Cell(f"T {low:g} {ARROW} {high:g}, {name}"), *_there(cells, low, high)] for name, cells in paper]
-    plain, smoothed = IWSLT_ALPHAS
+    plain, smoothed = PAPER_ALPHAS
     header = ["", f"{ALPHA} {plain:g}", f"{ALPHA} {smoothed:g}", f"{ALPHA} {smoothed:g} {MINUS} {plain:g}"]
     unit = "points" if unit_label(scores.metrics(key)[0], key) == " (%)" else key.scale.label
     note = (
@@ -46,7 +46,7 @@ def _table(scores: Scores, key: Key, task: str) -> Table | None:
 
 
 def _here(scores: Scores, key: Key, low: float, high: float) -> list[Cell]:
-    cells = [(scores.observed(high, alpha, key), scores.observed(low, alpha, key)) for alpha in IWSLT_ALPHAS]
+    cells = [(scores.observed(high, alpha, key), scores.observed(low, alpha, key)) for alpha in PAPER_ALPHAS]
     (plain_high, plain_low), (smooth_high, smooth_low) = cells
     gap = contrast([(1.0, smooth_high), (-1.0, smooth_low), (-1.0, plain_high), (1.0, plain_low)])
     return [
@@ -56,5 +56,5 @@ def _here(scores: Scores, key: Key, low: float, high: float) -> list[Cell]:
 
 
 def _there(cells: dict[tuple[float, float], float], low: float, high: float) -> list[Cell]:
-    changes = [cells[alpha, high] - cells[alpha, low] for alpha in IWSLT_ALPHAS]
+    changes = [cells[alpha, high] - cells[alpha, low] for alpha in PAPER_ALPHAS]
     return [Cell(signed(change, 2)) for change in (*changes, changes[1] - changes[0])]

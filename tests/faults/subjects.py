@@ -58,9 +58,17 @@ def _nmt_evaluate(inputs: Inputs, output: Path) -> list[str]:
     return [*PYTHON, "nmt_plugin.evaluate", *words, "--beam", "2", "--max-len", "20", "--output", str(output)]
 
 
-def _study(inputs: Inputs, output: Path) -> list[str]:
+def _study(which: str, output: Path) -> list[str]:
     few = ["--seeds", "1", "--alphas", "0.1", "--temperatures", "1 2", "--workers", "2"]
-    return ["bash", "scripts/study.sh", "vision", "--quick", *few, "--output", str(output)]
+    return ["bash", "scripts/study.sh", which, "--quick", *few, "--output", str(output)]
+
+
+def _of_nmt_study(folder: Path) -> dict[str, Any]:
+    records = of_records(folder)
+    for model in (model for record in records.values() for model in record["models"]):
+        del model["sha256"]  # of a file that holds seconds; what else is in it is compared below
+    checkpoints = {str(path.relative_to(folder)): of_fairseq(path) for path in folder.rglob("checkpoint_last.pt")}
+    return records | checkpoints | of_files(folder, "outcomes.npz", "sets.json", "study.json")
 
 
 SUBJECTS = {
@@ -82,8 +90,9 @@ SUBJECTS = {
         ),
         Subject(
             "study",
-            _study,
+            lambda _, output: _study("vision", output),
             lambda folder: of_records(folder) | of_files(folder, "*.safetensors", "outcomes.npz", "study.json"),
         ),
+        Subject("nmt.study", lambda _, output: _study("nmt", output), _of_nmt_study),
     )
 }

@@ -68,7 +68,9 @@ def test_the_papers_scores_are_top1_of_its_students() -> None:
         "ImageNet-1K, ResNet-50",
         "CUB-200-2011, ResNet-18",
         "CUB-200-2011, ResNet-50",
+        "CUB-200-2011, MobileNetV2",
     ]
     assert found["ImageNet-1K, ResNet-50"][0.1, 64.0] == 74.566
     assert found["CUB-200-2011, ResNet-18"][0.0, 2.0] == 80.808
-    assert len(found["CUB-200-2011, ResNet-18"]) == 8
+    assert found["CUB-200-2011, MobileNetV2"][0.1, 64.0] == 70.435
+    assert len(found["CUB-200-2011, ResNet-18"]) == len(found["CUB-200-2011, MobileNetV2"]) == 8

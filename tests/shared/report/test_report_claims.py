@@ -164,12 +164,23 @@ def test_how_far_it_moved_stands_beside_the_paper(study: Path) -> None:
         "T 1 → 3, ImageNet-1K, ResNet-50",
         "T 1 → 3, CUB-200-2011, ResNet-18",
         "T 1 → 3, CUB-200-2011, ResNet-50",
+        "T 1 → 3, CUB-200-2011, MobileNetV2",
     ]
     # 69.674 - 71.488 and 67.752 - 71.666; 80.785 - 80.169 and 78.196 - 80.946
     assert rows["T 1 → 3, ImageNet-1K, ResNet-18"] == ["−1.81", "−3.91", "−2.10"]
     assert rows["T 1 → 3, CUB-200-2011, ResNet-18"] == ["+0.62", "−2.75", "−3.37"]
+    assert rows["T 1 → 3, CUB-200-2011, MobileNetV2"] == ["+0.11", "−2.77", "−2.88"]
     c4 = next(t for t in tables(document, "The paper's claims") if t.caption.startswith("C4"))
     assert rows["T 1 → 3, here"][2] == texts(c4)[0][2]
+
+
+def test_the_papers_tables_are_whole(study: Path) -> None:
+    """Every column of its tables, and what its slides say otherwise."""
+    imagenet, cub = tables(read_document(study), "What the paper reports")
+    assert imagenet.header[1:] == [f"ResNet-{depth}, α {alpha}" for depth in (18, 50) for alpha in ("0", "0.1")]
+    assert cub.header[5:] == ["MobileNetV2, α 0", "MobileNetV2, α 0.1"]
+    assert texts(cub)[-1][5:] == ["75.441 / 94.702", "70.435 / 93.494"]
+    assert "slides print an earlier run" in imagenet.note
 
 
 def test_a_whole_design_is_no_matter_and_a_missing_cell_is_told(
