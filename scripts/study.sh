@@ -169,10 +169,13 @@ launch_words() { # sets LAUNCH: how Hydra starts the jobs of a sweep
 
 json_list() { echo "[$(printf '%s\n' $1 | paste -sd, -)]"; }
 
-write_study_file() { # TITLE NOTE: what the report is of, and what it should find
+write_study_file() { # TITLE NOTE [DATA...]: what the report is of, and what it should find (and on which data)
+  local title=$1 note=$2 data=""
+  shift 2
+  if [ $# -gt 0 ]; then data=", \"data\": [$(commas "$(printf '"%s" ' "$@")")]"; fi
   cat >"$RUNS/study.json.part" <<END
-{"title": "$1", "note": "$2",
- "design": {"alphas": $(json_list "$ALPHAS"), "temperatures": $(json_list "$TEMPERATURES"), "seeds": $(json_list "$SEEDS")}}
+{"title": "$title", "note": "$note",
+ "design": {"alphas": $(json_list "$ALPHAS"), "temperatures": $(json_list "$TEMPERATURES"), "seeds": $(json_list "$SEEDS")$data}}
 END
   mv "$RUNS/study.json.part" "$RUNS/study.json"
 }

@@ -33,12 +33,13 @@ choose_nmt() {
 }
 
 study_nmt() {
-  local pair alphas temperatures seeds low highs corpus base step
+  local pair alphas temperatures seeds low highs corpus base step data=()
   choose_nmt
   check_corpora
   open_study "$SCALE" "$QUICK" "$CORPUS" "${MODEL[@]}" "${RECIPE[@]}" "${TEACHER_LENGTH[@]}" "${STUDENT_LENGTH[@]}" \
     "$KD_WEIGHT" "$STUDENT_SMOOTHING" "$BEAM" "$MAX_LEN" "$SENTENCES"
-  write_study_file "$TITLE" "$NOTE"
+  for pair in $PAIRS; do data+=("$(basename "$CORPUS.$pair")"); done
+  write_study_file "$TITLE" "$NOTE" "${data[@]}"
   alphas=$(commas "$ALPHAS") temperatures=$(commas "$TEMPERATURES") seeds=$(commas "$SEEDS")
   low=$(first_of "$TEMPERATURES") highs=$(commas "$(others_of "$TEMPERATURES")")
   for pair in $PAIRS; do

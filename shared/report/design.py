@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from shared.report.grouping import Item, comparable_groups, gather
@@ -17,11 +17,15 @@ _OF_KIND = {"model": "", "clusters": "clusters of ", "diffusion": "diffusion ind
 
 @dataclass(frozen=True)
 class Design:
-    """The teachers' alphas, the students' temperatures and the seeds of a study: every combination is a cell."""
+    """The teachers' alphas, the students' temperatures and the seeds of a study: every combination is a cell.
+
+    `data` names the data sets that it is of, where it says so: one of them may have no record at all.
+    """
 
     alphas: list[float]
     temperatures: list[float]
     seeds: list[int]
+    data: list[str] = field(default_factory=list)
 
     def places(self, kind: str) -> list[Place]:
         """Of the records of a kind: the teacher and each T, or for `diffusion` each step up from the lowest T."""
@@ -32,13 +36,18 @@ class Design:
 
 
 def missing_cells(design: Design, records: Sequence[Result]) -> list[str]:
-    """A caution for each data set and pair of architectures whose cells do not all have records.
+    """A caution for each data set without a record, and each pair of architectures whose cells do not all have theirs.
 
     Of the kinds `model`, `clusters` and `diffusion`, those of which there is any record. Recipes are not told apart: a
     cell counts as there whatever table it stands in.
     """
     items = [item for group in comparable_groups(of_kd(records), *_OF_KIND).groups for item in group.items]
-    cautions = []
+    there = {record.data.name for record in records}
+    cautions = [
+        f"{name}: missing of the study's design: all that was to be run on it."
+        for name in design.data
+        if name not in there
+    ]
     for siblings in gather(items, lambda i: (i.record.data.name, i.teacher.arch)):
         students = dict.fromkeys(item.student.arch for item in siblings if item.student)
         for arch in students or [None]:

@@ -27,8 +27,8 @@ TINY_TRAINING = [
 ]
 # Files of minutes. Two workers take whole files in turn (scripts/test.sh): with these first, both end at the same time.
 LONG = (
-    *("test_demo", "test_presets", "test_experiments", "test_readme", "test_vision_scripts", "test_vision_studies"),
-    *("test_vision_sweeps", "test_dist_experiments", "test_study"),
+    *("test_demo", "test_presets", "test_study_nmt", "test_study", "test_experiments", "test_readme"),
+    *("test_vision_scripts", "test_vision_studies", "test_vision_sweeps", "test_dist_experiments"),
 )
 
 

@@ -1,34 +1,18 @@
-"""scripts/study.sh with --quick to its end, killed and called again, and what it refuses."""
+"""scripts/study.sh vision with --quick to its end, killed and called again, and what the script refuses."""
 
-import json
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
 
-from shared.results import Result, read_results
 from tests.end_to_end.conftest import ROOT
+from tests.end_to_end.studies import assert_same_records, by_name, kill_in_the_middle
 
 pytestmark = pytest.mark.e2e
 
 Command = Callable[..., "CompletedProcess[str]"]
 VISION = ["bash", "scripts/study.sh", "vision", "--quick", "--temperatures", "1 2"]
-NMT = ["bash", "scripts/study.sh", "nmt", "--quick", "--pairs", "en-de", "--temperatures", "1 2"]
-
-
-def by_name(folder: Path) -> dict[str, Result]:
-    return {result.name: result for result in read_results(folder)}
-
-
-def measured(result: Result) -> Any:
-    """What a record measured; its provenance says when and how long, and so do fairseq's checkpoints."""
-    files = [model.sha256 for model in result.models if result.task == "image-classification"]
-    return result.metrics, result.eta, result.panels, files
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +56,7 @@ def test_a_finished_study_does_nothing_again(run: Command, whole: tuple[Path, "C
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
     again = run(*VISION, "--seeds", "1 2", "--output", folder)
     assert again.returncode == 0
+    assert "of 29 records" not in again.stdout  # it starts no sweep: each would take ten seconds to find that
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")} == before
 
 
@@ -109,35 +94,6 @@ def test_what_failed_is_listed_and_other_settings_are_refused(run: Command, tmp_
     assert "holds results of other settings; choose another --output, or --fresh replaces them" in other.stderr
 
 
-@pytest.fixture(scope="module")
-def whole_nmt(run: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nmt") / "whole"
-    made = run(*NMT, "--output", folder)
-    assert made.returncode == 0, made.stdout[-1000:] + made.stderr[-3000:]
-    return folder
-
-
-def test_the_nmt_study_ends_in_verdicts(whole_nmt: Path) -> None:
-    results = by_name(whole_nmt)
-    kinds = [result.kind for result in results.values()]
-    wanted = {"model": 6, "clusters": 6, "diffusion": 2, "projection": 1}
-    assert {kind: kinds.count(kind) for kind in set(kinds)} == wanted
-    sets = [{(eta.target, eta.set_name, tuple(eta.members)) for eta in r.eta} for r in results.values() if r.eta]
-    assert sets[0] == sets[1]
-    design = json.loads((whole_nmt / "study.json").read_text())["design"]
-    assert design == {"alphas": [0, 0.1], "temperatures": [1, 2], "seeds": [1]}
-
-
-def test_a_killed_nmt_study_goes_on_to_the_same_records(run: Command, whole_nmt: Path) -> None:
-    """By SIGKILL, in the middle of the students; of the smoothed teacher alone, which the whole study has too."""
-    folder = whole_nmt.parent / "killed"
-    command = [*NMT, "--alphas", "0.1", "--output", str(folder)]
-    kill_in_the_middle(command, folder, "en-de/student-*/checkpoint_last.pt")
-    again = run(*command)
-    assert again.returncode == 0, again.stdout[-1000:] + again.stderr[-3000:]
-    assert_same_records(folder, whole_nmt, "a0.1")
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -168,38 +124,3 @@ def test_a_killed_nmt_study_goes_on_to_the_same_records(run: Command, whole_nmt:
 def test_mistakes_are_named_before_anything_runs(run: Command, options: list[str], message: str) -> None:
     made = run("bash", "scripts/study.sh", *options)
     assert (made.returncode, made.stderr.strip()) == (2, f"error: {message}")
-
-
-def kill_in_the_middle(command: list[str], folder: Path, sign: str) -> None:
-    """SIGKILL once a file of the pattern `sign` is in the study's folder."""
-    study = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: any(folder.glob(sign)))
-    study.send_signal(signal.SIGKILL)
-    study.wait()
-    wait_for(lambda: not working_in(folder), seconds=15)  # what it had started ends with it, not after its work
-
-
-def assert_same_records(folder: Path, whole: Path, part: str) -> None:
-    """Of `whole`, those with `part` in their names; but for the projection, which is of all that a study has."""
-    mine, theirs = by_name(folder), by_name(whole)
-    names = {name for name, result in theirs.items() if part in name and result.kind != "projection"}
-    assert names == {name for name, result in mine.items() if part in name and result.kind != "projection"}
-    for name in names:
-        assert measured(mine[name]) == measured(theirs[name]), name
-    assert not list(folder.rglob("*.part"))
-
-
-def working_in(folder: Path) -> bool:
-    """Whether a process has the study's lock open."""
-    try:
-        subprocess.run(["flock", "-n", folder / ".lock", "true"], check=True)
-    except subprocess.CalledProcessError:
-        return True
-    return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

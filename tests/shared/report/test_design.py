@@ -51,6 +51,13 @@ def test_what_is_missing_of_each_kind_is_told_in_one_caution(sample: ModuleType,
     assert missing_cells(DESIGN, left) == [f"{WHERE}{told}."]
 
 
+def test_data_without_any_record_is_missed(sample: ModuleType) -> None:
+    design = dataclasses.replace(DESIGN, data=["fashion-mnist", "cifar10"])
+    assert missing_cells(design, models(sample)) == [
+        "cifar10: missing of the study's design: all that was to be run on it."
+    ]
+
+
 @pytest.mark.parametrize("kind", ["clusters", "diffusion"])
 def test_a_study_that_never_measured_a_kind_hears_nothing_of_it(sample: ModuleType, kind: str) -> None:
     records = [*models(sample), *(record for record in measured(sample) if record.kind != kind)]
