@@ -9,6 +9,7 @@ optimizer, the schedule and the place in the training; logs, reports and fairseq
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,29 @@ def of_files(folder: Path, *patterns: str) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path) for path in found}
 
 
-def of_records(folder: Path) -> dict[str, Any]:
-    """Every `result.json` below `folder`."""
+def of_records(folder: Path, pattern: str = "result.json") -> dict[str, Any]:
+    """Every record below `folder`."""
     records = {}
-    for path in sorted(folder.rglob("result.json")):
+    for path in sorted(folder.rglob(pattern)):
         record = json.loads(path.read_text(encoding="utf-8"))
         for key in PROVENANCE:
             del record["provenance"][key]
         records[str(path.relative_to(folder))] = record
     return records
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The value with every string in it that holds a key of `names` holding its name instead.
+
+    For digests of files that tell times, as fairseq's checkpoints do, in what is to be compared.
+    """
+    if isinstance(value, str):
+        for key, name in names.items():
+            value = value.replace(key, name)
+        return value
+    if isinstance(value, dict):
+        return {key: renamed(item, names) for key, item in value.items()}
+    return [renamed(item, names) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def of_lightning(path: Path) -> str:
@@ -42,13 +57,13 @@ def of_lightning(path: Path) -> str:
     return _digest([state[key] for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")])
 
 
-def of_fairseq(path: Path) -> str:
-    """Of weights, optimizer, schedule, place in the training, and best score so far."""
+def of_fairseq(path: Path, names: Mapping[str, str] | None = None) -> str:
+    """Of weights, optimizer, schedule, place in the training, and best score so far; `names` as for `renamed`."""
     # Not `with safe_globals(...)`: its end would take back what nmt_plugin allows in this process, too.
     torch.serialization.add_safe_globals([argparse.Namespace])
     state = torch.load(path, map_location="cpu", weights_only=True)
     extra = state["extra_state"]
-    kept = [state[key] for key in ("model", "last_optimizer_state", "task_state")]
+    kept = [state["model"], state["last_optimizer_state"], renamed(state["task_state"], names or {})]
     return _digest(
         [*kept, state["optimizer_history"][-1], *(extra.get(key) for key in ("train_iterator", "val_loss", "best"))]
     )

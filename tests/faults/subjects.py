@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.files import sha256
 from tests.faults.inputs import DIGITS, PYTHON, Inputs, corpus_command, translation_command
-from tests.faults.outcomes import of_fairseq, of_files, of_lightning, of_records
+from tests.faults.outcomes import of_fairseq, of_files, of_lightning, of_records, renamed
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,14 @@ def _study(which: str, output: Path) -> list[str]:
 
 
 def _of_nmt_study(folder: Path) -> dict[str, Any]:
-    records = of_records(folder)
-    for model in (model for record in records.values() for model in record["models"]):
-        del model["sha256"]  # of a file that holds seconds; what else is in it is compared below
-    checkpoints = {str(path.relative_to(folder)): of_fairseq(path) for path in folder.rglob("checkpoint_last.pt")}
-    return records | checkpoints | of_files(folder, "outcomes.npz", "sets.json", "study.json")
+    paths = sorted(folder.rglob("checkpoint_*.pt"))
+    names = {sha256(path): str(path.relative_to(folder)) for path in paths}
+    checkpoints = {str(path.relative_to(folder)): of_fairseq(path, names) for path in paths}
+    sets = of_records(folder, "sets.json")
+    for record in sets.values():
+        del record["name"]  # it ends in a digest of what it was made of
+    records = renamed(of_records(folder) | sets, names)
+    return records | checkpoints | of_files(folder, "outcomes.npz", "study.json")
 
 
 SUBJECTS = {
