@@ -147,6 +147,16 @@ commas() { local IFS=' '; set -- $1; IFS=,; echo "$*"; } # "1 2 3": 1,2,3
 
 first_of() { echo "${1%% *}"; }
 
+model_names() { # STUDENT...: of one seed; every teacher, and these students of each at every temperature
+  local alpha student t
+  for alpha in $ALPHAS; do
+    echo "teacher-a$alpha"
+    for student in "$@"; do
+      for t in $TEMPERATURES; do echo "$student-a$alpha-T$t"; done
+    done
+  done
+}
+
 others_of() { case $1 in *' '*) echo "${1#* }" ;; esac; } # without the first; none of one
 
 low_and_high() { printf '%s\n' $TEMPERATURES | sed -n '1p;2{$p};3p'; } # of a figure: the lowest T, the third (or second)

@@ -8,6 +8,7 @@ BEAM=5 MAX_LEN=200                  # of the translations
 SENTENCES=4000                      # of training, for eta and clusters; all of the validation sentences
 AT=a\${point.alpha}                 # in the names of runs
 AT_T=$AT-T\${point.temperature}
+ANY=\${point.run}-seed\${point.seed} # a teacher or a student: one of $runs
 
 choose_nmt() {
   local teacher student
@@ -33,15 +34,16 @@ choose_nmt() {
 }
 
 study_nmt() {
-  local pair alphas temperatures seeds low highs corpus base step data=()
+  local pair alphas temperatures seeds low highs runs corpus base step data=()
   choose_nmt
   check_corpora
   open_study "$SCALE" "$QUICK" "$CORPUS" "${MODEL[@]}" "${RECIPE[@]}" "${TEACHER_LENGTH[@]}" "${STUDENT_LENGTH[@]}" \
     "$KD_WEIGHT" "$STUDENT_SMOOTHING" "$BEAM" "$MAX_LEN" "$SENTENCES"
-  for pair in $PAIRS; do data+=("$(basename "$CORPUS.$pair")"); done
+  for pair in $PAIRS; do data+=("$(basename "$(realpath -m -- "$CORPUS.$pair")")"); done # as records name it
   write_study_file "$TITLE" "$NOTE" "${data[@]}"
   alphas=$(commas "$ALPHAS") temperatures=$(commas "$TEMPERATURES") seeds=$(commas "$SEEDS")
   low=$(first_of "$TEMPERATURES") highs=$(commas "$(others_of "$TEMPERATURES")")
+  runs=$(commas "$(model_names student)")
   for pair in $PAIRS; do
     base=$RUNS/$pair
     expect_nmt
@@ -52,7 +54,7 @@ study_nmt() {
       sweep "corpus $pair" bash -c 'source scripts/lib/nmt.sh; help_corpus "$@"' _ "$pair" "$corpus"
     fi
     models_of_pair
-    for step in sets diffusion clusters projection; do "${step}_of_pair"; done
+    for step in scores sets diffusion clusters projection; do "${step}_of_pair"; done
   done
 }
 
@@ -76,15 +78,11 @@ models_of_pair() {
     --temperature "\${point.temperature}" --teacher "$base/$of/checkpoint_last.pt"
   jobs_of "students $pair" "student-$AT_T-seed\${point.seed}/trained" "$of/trained" "${TRAIN[@]}" -- \
     "+point.alpha=$alphas" "+point.temperature=$temperatures"
-  scores_of_pair teachers "$of" "+point.alpha=$alphas"
-  scores_of_pair students "student-$AT_T-seed\${point.seed}" "+point.alpha=$alphas" "+point.temperature=$temperatures"
 }
 
-scores_of_pair() { # NAME RUN OVERRIDE...
-  local name=$1 run=$2
-  shift 2
-  jobs_of "scores of $name $pair" "$run/result.json" "$run/trained" python -m nmt_plugin.evaluate --model "$base/$run" \
-    --corpus "$corpus" --name "$pair $run" --beam "$BEAM" --max-len "$MAX_LEN" -- "$@"
+scores_of_pair() {
+  jobs_of "scores $pair" "$ANY/result.json" "$ANY/trained" python -m nmt_plugin.evaluate --model "$base/$ANY" \
+    --corpus "$corpus" --name "$pair $ANY" --beam "$BEAM" --max-len "$MAX_LEN" -- "+point.run=$runs"
 }
 
 # S1 and S2 of the most frequent words, by the centroids of the smoothed teacher of the first seed: the same for all.
@@ -114,17 +112,9 @@ diffusion_of_pair() {
 
 clusters_of_pair() {
   if [ -z "$highs" ]; then return; fi
-  measure_clusters teachers "teacher-$AT-seed\${point.seed}" "+point.alpha=$alphas"
-  measure_clusters students "student-$AT_T-seed\${point.seed}" "+point.alpha=$alphas" "+point.temperature=$temperatures"
-}
-
-measure_clusters() { # NAME RUN OVERRIDE...
-  local name=$1 run=$2
-  shift 2
-  jobs_of "clusters of $name $pair" "clusters-$run/result.json" "$run/trained sets.json" \
-    python -m nmt_plugin.clusters --corpus "$corpus" \
-    --sets "$base/sets.json" --model "$base/$run/checkpoint_last.pt" --max-sentences "$SENTENCES" \
-    --output "$base/clusters-$run" --name "$pair clusters-$run" -- "$@"
+  jobs_of "clusters $pair" "clusters-$ANY/result.json" "$ANY/trained sets.json" python -m nmt_plugin.clusters \
+    --corpus "$corpus" --sets "$base/sets.json" --model "$base/$ANY/checkpoint_last.pt" --max-sentences "$SENTENCES" \
+    --output "$base/clusters-$ANY" --name "$pair clusters-$ANY" -- "+point.run=$runs"
 }
 
 projection_of_pair() { # of the first seed: its first target with one class of S1 and one of S2

@@ -24,7 +24,7 @@ choose_vision() {
 }
 
 study_vision() {
-  local student name alphas temperatures seeds low highs
+  local student name alphas temperatures seeds low highs of=\${point.run}-seed\${point.seed}
   choose_vision
   open_study "$SCALE" "$QUICK" "$TEACHER" "$STUDENTS" "$SETS" "${TRAINING_EXTRA[@]}"
   write_study_file "$TITLE" "$NOTE"
@@ -48,20 +48,12 @@ study_vision() {
         "output=$RUNS/diffusion-$name-a\${point.alpha}-T$low-T\${point.temperature}-seed\${point.seed}" \
         "name=$DATA diffusion-$name-a\${point.alpha}-T$low-T\${point.temperature}-seed\${point.seed}"
     fi
-    clusters_of "students $name" "$name-a\${point.alpha}-T\${point.temperature}-seed\${point.seed}" \
-      "+point.temperature=$temperatures"
     sweep "projection $name" python -m vision.project "${MEASURED[@]}" "$(projected "$name")" \
       "output=$RUNS/projection-$name-$(figure_of)" "name=$DATA projection-$name-$(figure_of)"
   done
-  clusters_of teachers "teacher-a\${point.alpha}-seed\${point.seed}"
-}
-
-clusters_of() { # NAME RUN OVERRIDE...
-  local name=$1 run=$2
-  shift 2
-  sweep "clusters of $name" python -m vision.clusters -m "${LAUNCH[@]}" "${MEASURED[@]}" "sets=$SETS" \
-    "+point.alpha=$alphas" "+point.seed=$seeds" "$@" "checkpoint=$RUNS/$run/last.safetensors" \
-    "output=$RUNS/clusters-$run" "name=$DATA clusters-$run"
+  sweep clusters python -m vision.clusters -m "${LAUNCH[@]}" "${MEASURED[@]}" "sets=$SETS" \
+    "+point.run=$(commas "$(model_names ${STUDENTS//:*([^ ])/})")" "+point.seed=$seeds" \
+    "checkpoint=$RUNS/$of/last.safetensors" "output=$RUNS/clusters-$of" "name=$DATA clusters-$of"
 }
 
 projected() { # STUDENT: of the first seed, a column for every alpha and these two T

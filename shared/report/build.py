@@ -48,8 +48,8 @@ _LEAD = (
     "score links to the records it comes from."
 )
 _STUDY = (
-    '{"title": "...", "note": "...", "design": {"alphas": [0, 0.1], "temperatures": [1, 3], "seeds": [1, 2, 3]}}, '
-    "each optional"
+    '{"title": "...", "note": "...", "design": {"alphas": [0, 0.1], "temperatures": [1, 3], "seeds": [1, 2, 3], '
+    '"data": ["cifar10"]}}, each optional, and data too'
 )
 
 

@@ -1,6 +1,5 @@
 """What the tests of scripts/study.sh share: a study killed in the middle, its records held against a whole one's."""
 
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,12 +20,15 @@ def measured(result: Result) -> Any:
     return result.metrics, result.eta, result.panels, files
 
 
-def kill_in_the_middle(command: list[str], folder: Path, sign: str) -> None:
-    """SIGKILL once a file of the pattern `sign` is in the study's folder."""
+def kill_in_the_middle(command: list[str], folder: Path, begun: Callable[[], bool]) -> None:
+    """SIGKILL of the study in `folder`, once it has `begun` what it is to be killed in."""
     study = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: any(folder.glob(sign)))
-    study.send_signal(signal.SIGKILL)
-    study.wait()
+    try:
+        wait_for(lambda: begun() or study.poll() is not None)
+        assert study.poll() is None, "it has ended"
+    finally:
+        study.kill()
+        study.wait()
     wait_for(lambda: not working_in(folder), seconds=15)  # what it had started ends with it, not after its work
 
 
@@ -34,6 +36,7 @@ def assert_same_records(folder: Path, whole: Path, part: str) -> None:
     """Of `whole`, those with `part` in their names; but for the projection, which is of all that a study has."""
     mine, theirs = by_name(folder), by_name(whole)
     names = {name for name, result in theirs.items() if part in name and result.kind != "projection"}
+    assert names
     assert names == {name for name, result in mine.items() if part in name and result.kind != "projection"}
     for name in names:
         assert measured(mine[name]) == measured(theirs[name]), name

@@ -38,7 +38,12 @@ def test_a_killed_nmt_study_goes_on_to_the_same_records(run: Command, whole: Pat
     """By SIGKILL, in the middle of the students; of the smoothed teacher alone, which the whole study has too."""
     folder = whole.parent / "killed"
     command = [*NMT, "--alphas", "0.1", "--output", str(folder)]
-    kill_in_the_middle(command, folder, "en-de/student-*/checkpoint_last.pt")
+
+    def trains() -> bool:
+        logs = (folder / "log" / "en-de").glob("student-*-trained.log")
+        return any("num_updates=20," in log.read_text(encoding="utf-8") for log in logs)
+
+    kill_in_the_middle(command, folder, trains)
     again = run(*command)
     assert again.returncode == 0, again.stdout[-1000:] + again.stderr[-3000:]
     assert_same_records(folder, whole, "a0.1")

@@ -2,7 +2,8 @@
 
 Left out, and nothing else: of a record's provenance the command (it names the folder), the commit, the end's date, the
 seconds and the memory; of a checkpoint of fairseq its meters, the seconds trained so far, the entries of earlier starts
-in its `optimizer_history` and the configuration (it names the folder); of one of Lightning all but the weights, the
+in its `optimizer_history` and the configuration (it names the folder), so that where others hold its digest, that
+stands for its name, and a name that ends in such a digest is left out; of one of Lightning all but the weights, the
 optimizer, the schedule and the place in the training; logs, reports and fairseq-generate's output (they tell times).
 """
 

@@ -11,6 +11,7 @@ from shared.losses.precision import at_least_float32
 # Logits of one network in a chunk: enough to make a call of torch cheap beside its work, few enough for the caches.
 _CHUNK_ON_CPU, _CHUNK_ELSEWHERE = 1 << 18, 1 << 24
 _LOG2_E, _LN_2 = math.log2(math.e), math.log(2.0)
+_SMALL = 2.0**24  # below it a float32 is rounded by less than 1: a power of 2 by less than a factor of 2
 
 
 def run(
@@ -40,13 +41,37 @@ def run(
     return work.sums(mask)
 
 
+class _Affine:
+    """z = r (x - max x) of every row: of x as r x + c in one pass, where rounding c = -r max x does no harm.
+
+    A rounded c is one more shift of all classes, which a softmax does not see as long as it is small. It takes a fused
+    multiplication and addition, which rounds once: elsewhere r x alone would lose what x - max x keeps.
+    """
+
+    def __init__(self, rate: float, rows: Tensor) -> None:
+        """`rows` [n] is of the dtype and device that z is to have."""
+        self._rate = rate
+        self._fuses = rows.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+        self._shifted = torch.full_like(rows, self._fuses, dtype=torch.bool)
+
+    def __call__(self, x: Tensor, largest: Tensor, part: slice, out: Tensor) -> Tensor:
+        """Of the rows `part`, x [k, V], with their maxima [k]."""
+        if self._fuses and float(largest.abs().max()) * self._rate < _SMALL:
+            return torch.add((largest * -self._rate).unsqueeze(1), x, alpha=self._rate, out=out)
+        self._shifted[part] = False
+        return torch.sub(x, largest.unsqueeze(1), out=out).mul_(self._rate)
+
+    def shift(self, largest: Tensor) -> Tensor:
+        """z at the maximum of every row, [n], float64."""
+        shift = torch.add(largest * -self._rate, largest, alpha=self._rate).double()
+        return torch.where(self._shifted, shift, torch.zeros_like(shift))
+
+
 class _Side:
     """One network's logits x as z = (x - max x) log2(e) / T, 0 or near it at the largest: no power overflows.
 
-    In one pass: z = r x + c with r = log2(e) / T and c = -r max x, both rounded: a wrong c is one more shift of all
-    classes, which the softmax does not see; `shift` is what it leaves at the maximum. Powers of 2, because on CPUs they
-    take torch a third of the time of a softmax. They are left as they are, with their `sum`: to divide by it would be
-    one more pass.
+    Powers of 2, because on CPUs they take torch less than half the time of a softmax. They are left as they are, with
+    their `sum`: to divide by it would be one more pass.
 
     `plain` is the same of x itself, exp(x - max x), with its sum: at T = 1 to 4 a power of the others.
     """
@@ -58,14 +83,15 @@ class _Side:
         self._z, self._e = like.new_empty(2, size, logits.shape[1])
         self._plain = self._e if temperature == 1.0 else like.new_empty(size, logits.shape[1])
         self._power = int(temperature) if temperature in (1.0, 2.0, 3.0, 4.0) else 0
+        self._affine, self._affine_plain = (_Affine(_LOG2_E / t, self.largest) for t in (temperature, 1.0))
         self.z = self.e = self.plain = like
 
     def read(self, part: slice, plain: bool) -> None:
         """Take the rows `part`: z, 2^z and, where it is wanted, `plain`; each [k, V]."""
         count = part.stop - part.start
-        logits = self._load(part)
-        torch.amax(logits, 1, out=self.largest[part])
-        self.z = _affine(logits, self.largest[part], _LOG2_E / self._temperature, self._z[:count])
+        logits, largest = self._load(part), self.largest[part]
+        torch.amax(logits, 1, out=largest)
+        self.z = self._affine(logits, largest, part, self._z[:count])
         self.e = torch.exp2(self.z, out=self._e[:count])
         torch.sum(self.e, 1, out=self.sum[part])
         if plain:
@@ -80,7 +106,7 @@ class _Side:
             for _ in range(2, self._power):
                 out.mul_(self.e)
         else:
-            self.plain = torch.exp2(_affine(logits, self.largest[part], _LOG2_E, out), out=out)
+            self.plain = torch.exp2(self._affine_plain(logits, self.largest[part], part, out), out=out)
         torch.sum(self.plain, 1, out=self.sum_plain[part])
 
     def _load(self, part: slice) -> Tensor:
@@ -96,22 +122,13 @@ class _Side:
     @property
     def log_z_plain(self) -> Tensor:
         """log sum exp(x - max x): [rows], float64."""
-        t = self._temperature if self._power else 1.0
-        return self.sum_plain.double().log() - t * _LN_2 * self._shift(t)
+        shift = self._temperature * self.shift if self._power else self._affine_plain.shift(self.largest)
+        return self.sum_plain.double().log() - _LN_2 * shift
 
     @property
     def shift(self) -> Tensor:
         """z at the maximum: [rows], float64."""
-        return self._shift(self._temperature)
-
-    def _shift(self, temperature: float) -> Tensor:
-        rate = _LOG2_E / temperature
-        return _affine(self.largest.unsqueeze(1), self.largest, rate).squeeze(1).double()
-
-
-def _affine(x: Tensor, largest: Tensor, rate: float, out: Tensor | None = None) -> Tensor:
-    """rate (x - largest) of every row, in one pass: x is [k, V], largest [k]."""
-    return torch.add((largest * -rate).unsqueeze(1), x, alpha=rate, out=out)
+        return self._affine.shift(self.largest)
 
 
 class _Work:

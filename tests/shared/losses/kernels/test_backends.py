@@ -122,6 +122,19 @@ def test_extreme_logits(scale: float, backend: str) -> None:
     torch.testing.assert_close(gradient.double(), exact, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("backend", ["eager", "chunked"])
+@pytest.mark.parametrize(("scale", "temperature"), [(1e8, 0.01), (1e10, 1.0), (1e10, 2.0), (1e12, 1.7), (1e30, 64.0)])
+def test_logits_beyond_what_float32_tells_apart(scale: float, temperature: float, backend: str) -> None:
+    """As of a model that has diverged: the loss is large, but a number."""
+    case = draw(5, 40, "all", temperature=temperature, alpha=0.1, kd_weight=0.9, hard_weight=0.1)
+    case = case._replace(student=(scale * case.student).float(), teacher=(scale * case.teacher).float())
+    terms, gradient = terms_and_gradient(case, torch.float32, backend=backend)
+    values, exact = expected(case)
+    for name in FusedTerms._fields:
+        assert getattr(terms, name).item() == pytest.approx(values[name], rel=1e-5, abs=1e-5), name
+    torch.testing.assert_close(gradient.double(), exact, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(("temperature", "backend"), [(64.0, "eager"), (64.0, "chunked"), (3.0, "chunked")])
 def test_a_shift_of_all_logits_changes_nothing(temperature: float, backend: str) -> None:
     """Exact sums of multiples of 1/4, so that only the loss rounds (eager: where T is a power of 2)."""
