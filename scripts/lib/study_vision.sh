@@ -24,7 +24,7 @@ choose_vision() {
 }
 
 study_vision() {
-  local student name alphas temperatures seeds low highs of=\${point.run}-seed\${point.seed}
+  local student name names="" alphas temperatures seeds low highs of=\${point.run}-seed\${point.seed}
   choose_vision
   open_study "$SCALE" "$QUICK" "$TEACHER" "$STUDENTS" "$SETS" "${TRAINING_EXTRA[@]}"
   write_study_file "$TITLE" "$NOTE"
@@ -34,7 +34,7 @@ study_vision() {
   sweep teachers python -m vision.train -m "${LAUNCH[@]}" experiment=$TEACHER "alpha=$alphas" "seed=$seeds" \
     "output=$RUNS/teacher-a\${alpha}-seed\${seed}" "name=$DATA teacher-a\${alpha}-seed\${seed}" "${TRAINED[@]}"
   for student in $STUDENTS; do
-    name=${student%%:*}
+    name=${student%%:*} names="$names ${student%%:*}"
     sweep "students $name" python -m vision.train -m "${LAUNCH[@]}" "experiment=${student#*:}" \
       "+point.alpha=$alphas" "temperature=$temperatures" "seed=$seeds" \
       "teacher=$RUNS/teacher-a\${point.alpha}-seed\${seed}/last.safetensors" \
@@ -52,7 +52,7 @@ study_vision() {
       "output=$RUNS/projection-$name-$(figure_of)" "name=$DATA projection-$name-$(figure_of)"
   done
   sweep clusters python -m vision.clusters -m "${LAUNCH[@]}" "${MEASURED[@]}" "sets=$SETS" \
-    "+point.run=$(commas "$(model_names ${STUDENTS//:*([^ ])/})")" "+point.seed=$seeds" \
+    "+point.run=$(commas "$(model_names $names)")" "+point.seed=$seeds" \
     "checkpoint=$RUNS/$of/last.safetensors" "output=$RUNS/clusters-$of" "name=$DATA clusters-$of"
 }
 
