@@ -148,13 +148,14 @@ commas() { local IFS=' '; set -- $1; IFS=,; echo "$*"; } # "1 2 3": 1,2,3
 first_of() { echo "${1%% *}"; }
 
 model_names() { # STUDENT...: of one seed; every teacher, and these students of each at every temperature
-  local alpha student t
+  local alpha student t names=""
   for alpha in $ALPHAS; do
-    echo "teacher-a$alpha"
+    names="$names teacher-a$alpha"
     for student in "$@"; do
-      for t in $TEMPERATURES; do echo "$student-a$alpha-T$t"; done
+      for t in $TEMPERATURES; do names="$names $student-a$alpha-T$t"; done
     done
   done
+  echo "${names# }"
 }
 
 others_of() { case $1 in *' '*) echo "${1#* }" ;; esac; } # without the first; none of one

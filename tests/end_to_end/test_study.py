@@ -78,6 +78,9 @@ def test_killed_and_then_failing_it_goes_on_to_the_same_records(
     assert again.returncode == 0, again.stdout[-1000:] + again.stderr[-3000:]
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
     assert after.keys() - finished.keys() == {obstacle / "result.json"}
+    assert "] clusters: " in again.stdout
+    for sweep in ("teachers", "students student", "diffusion student", "projection student"):
+        assert f"] {sweep}: " not in again.stdout  # it has nothing to make
     assert finished.items() <= after.items()
     assert_same_records(folder, undisturbed, "seed2")
 
