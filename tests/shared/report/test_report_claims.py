@@ -176,12 +176,14 @@ def test_how_far_it_moved_stands_beside_the_paper(study: Path) -> None:
 
 def test_the_papers_tables_are_whole(study: Path) -> None:
     """Every column of its tables, and what its slides say otherwise."""
-    imagenet, cub, mobilenet = tables(read_document(study), "What the paper reports")
+    imagenet, cub, mobilenet, eta = tables(read_document(study), "What the paper reports")
     assert imagenet.header[1:] == [f"ResNet-{depth}, α {alpha}" for depth in (18, 50) for alpha in ("0", "0.1")]
     assert cub.header == imagenet.header
     assert mobilenet.header[1:] == ["MobileNetV2, α 0", "MobileNetV2, α 0.1"]
     assert texts(mobilenet)[-1][1:] == ["75.441 / 94.702", "70.435 / 93.494"]
     assert "slides print an earlier run" in imagenet.note
+    assert len(eta.rows) == 10
+    assert texts(eta)[-1] == ["king snake", "−2.474", "0.521", "−4.577", "0.840"]
 
 
 def test_a_whole_design_is_no_matter_and_a_missing_cell_is_told(
