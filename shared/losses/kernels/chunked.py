@@ -210,7 +210,8 @@ class _Work:
         else:
             torch.mul(student.e, of_student, out=scratch)
             last = scratch if hard else out
-            torch.addcmul(scratch, teacher.e, of_teacher, out=last)
+            # Both rounded alike: a student that is its teacher has a gradient of 0, which no optimizer enlarges.
+            torch.add(scratch, teacher.e.mul_(of_teacher), out=last)
             if hard:
                 torch.addcmul(scratch, student.plain, of_plain, out=scratch)
                 torch.add(scratch, uniform, out=out)

@@ -122,6 +122,16 @@ def test_extreme_logits(scale: float, backend: str) -> None:
     torch.testing.assert_close(gradient.double(), exact, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 3.0, 64.0])
+def test_a_student_that_is_its_teacher_has_no_gradient(temperature: float) -> None:
+    """Exactly none: Adam would make a step of any other."""
+    case = draw(5, 40, "all", temperature=temperature, alpha=0.0, kd_weight=0.9, hard_weight=0.0)
+    case = case._replace(teacher=case.student.clone())
+    terms, gradient = terms_and_gradient(case, torch.float32, backend="chunked")
+    assert terms.kd == 0.0
+    assert not gradient.any()
+
+
 @pytest.mark.parametrize("backend", ["eager", "chunked"])
 @pytest.mark.parametrize(("scale", "temperature"), [(1e8, 0.01), (1e10, 1.0), (1e10, 2.0), (1e12, 1.7), (1e30, 64.0)])
 def test_logits_beyond_what_float32_tells_apart(scale: float, temperature: float, backend: str) -> None:
