@@ -83,6 +83,8 @@ class _Side:
         self._z, self._e = like.new_empty(2, size, logits.shape[1])
         self._plain = self._e if temperature == 1.0 else like.new_empty(size, logits.shape[1])
         self._power = int(temperature) if temperature in (1.0, 2.0, 3.0, 4.0) else 0
+        if self._power == 1:
+            self.sum_plain = self.sum
         self._affine, self._affine_plain = (_Affine(_LOG2_E / t, self.largest) for t in (temperature, 1.0))
         self.z = self.e = self.plain = like
 
@@ -99,7 +101,7 @@ class _Side:
 
     def _read_plain(self, part: slice, logits: Tensor, out: Tensor) -> None:
         if self._power == 1:
-            self.plain, self.sum_plain = self.e, self.sum
+            self.plain = self.e
             return
         if self._power:
             self.plain = torch.square(self.e, out=out)
@@ -178,7 +180,10 @@ class _Work:
             torch.amax(torch.add(teacher.z, student.z, out=scratch), 1, out=self._both[part])
 
     def write(self, part: slice, gradient: Tensor, mask: Tensor | None) -> None:
-        """d loss / d student = kd_weight T (q_T - p_T) + hard_weight (q - (1 - alpha) onehot - alpha / V)."""
+        """d loss / d student = kd_weight T (q_T - p_T) + hard_weight (q - (1 - alpha) onehot - alpha / V).
+
+        Of the rows that were read last, once: it uses their buffers up.
+        """
         count = part.stop - part.start
         scratch = self._scratch[:count]
         direct = self._kept is None and gradient.dtype == scratch.dtype
