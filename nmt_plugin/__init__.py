@@ -22,8 +22,10 @@ from nmt_plugin import architectures, criterions  # noqa: F401  (registers them 
 from nmt_plugin.data_folder import check_before_translation
 from nmt_plugin.fairseq_training import watch_training, write_whole_checkpoints
 from nmt_plugin.fast_path import avoid_fast_path
+from nmt_plugin.spawned import watch_spawned
 
 avoid_fast_path()
 check_before_translation()
 write_whole_checkpoints()
 watch_training()
+watch_spawned()

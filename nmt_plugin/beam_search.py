@@ -37,12 +37,14 @@ class BeamSearch:
     """A teacher's translations of the training set of `task` (fairseq's, set up on the corpus)."""
 
     def __init__(self, teacher: LiveTeacher, task: Any, search: Search) -> None:
+        """Raises UserError for a teacher whose weights are not all finite: fairseq's search has no word for that."""
         task.load_dataset("train")
         loaded = task.dataset("train")
         self._task, self._search = task, search
         self._sources: LanguagePairDataset = task.build_dataset_for_inference(loaded.src, loaded.src_sizes)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._models: list[Any] = [model.to(self._device) for model in teacher.models]
+        _check_finite(self._models)
         source_limit = min(model.max_positions()[0] for model in self._models)
         self._longest = min(source_limit, search.max_tokens)
         # fairseq's own bound: it keeps one position for the end of sentence.
@@ -80,6 +82,13 @@ class BeamSearch:
             log_probability=float(best["positional_scores"].double().sum()),
             ended=len(tokens) <= self._max_len,
         )
+
+
+def _check_finite(models: list[Any]) -> None:
+    for model in models:
+        for name, weight in model.named_parameters():
+            if not weight.isfinite().all():
+                raise UserError(f"the teacher's weights {name} are not all finite numbers: its training diverged")
 
 
 class _Options:

@@ -16,12 +16,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nmt_plugin.arguments import positive
-from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, dictionary_digest, read_checkpoint
+from nmt_plugin.checkpoints import (
+    check_one_pair,
+    checkpoint_config,
+    checkpoint_paths,
+    dictionary_digest,
+    read_checkpoint,
+)
 from nmt_plugin.data_folder import check_data_folder
 from nmt_plugin.outputs import writable_folder
 from nmt_plugin.records import teacher_card
 from nmt_plugin.teachers.batch import row_statistics
-from nmt_plugin.teachers.checksums import data_digests, one_data_folder, sample_checksums
+from nmt_plugin.teachers.checksums import data_digests, load_whole, one_data_folder, sample_checksums
 from nmt_plugin.teachers.live import DTYPES, LiveTeacher
 from nmt_plugin.teachers.store import MANIFEST, STORED, Manifest, Store, read_manifest, token_dtype
 from nmt_plugin.teachers.writer import Writer
@@ -77,8 +83,7 @@ def cache(args: argparse.Namespace) -> None:
     if args.topk is not None and args.topk > classes:
         raise UserError(f"--topk {args.topk} is more than the {classes} classes; choose fewer, or `all`")
     for split in args.split:
-        task.load_dataset(split)
-        dataset = task.dataset(split)
+        dataset = load_whole(task, split)
         lengths = dataset.tgt_sizes.tolist()
         manifest = Manifest(
             split=split,
@@ -108,11 +113,12 @@ def _task(args: argparse.Namespace) -> Any:
     one_data_folder(args.data)
     check_data_folder(args.data)
     config = checkpoint_config(read_checkpoint(checkpoint_paths(args.teacher)[0]))
+    check_one_pair(config.task)
     config.task.data = args.data
     for language, given in (("source_lang", args.source_lang), ("target_lang", args.target_lang)):
         if given is not None:
-            config.task[language] = given
-        name = config.task.get(language)
+            setattr(config.task, language, given)
+        name = getattr(config.task, language, None)
         if name and not (Path(args.data) / f"dict.{name}.txt").is_file():
             raise UserError(f"{args.data}: holds no dict.{name}.txt, and the teacher's {language} is {name!r}")
     return tasks.setup_task(config.task)

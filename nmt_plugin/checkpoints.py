@@ -130,14 +130,16 @@ def checkpoint_task(path: str, config: DictConfig, data_task: Any) -> Any:
     Dictionaries are taken from beside the checkpoint (`dict.*.txt`, as released fairseq models have them), else from
     the data folder that it was trained on. Languages that fairseq inferred when the teacher was trained are those of
     `data_task`, the task on the data that it is to teach or translate. Raises UserError where neither place has the
-    dictionaries, or the teacher translates another way.
+    dictionaries, or the teacher translates another way, and for a task of several language pairs.
     """
+    check_one_pair(config.task)
+    data_settings = task_settings(data_task)
     for language in ("source_lang", "target_lang"):
         if language not in config.task:
             continue
-        theirs, ours = config.task[language], data_task.cfg[language]
+        theirs, ours = getattr(config.task, language), getattr(data_settings, language, None)
         if theirs is None:
-            config.task[language] = ours
+            setattr(config.task, language, ours)
         elif theirs != ours:  # a joined dictionary would not give it away
             raise UserError(f"{path}: the teacher's {language} is {theirs!r}, the data's {ours!r}; they must agree")
     places = [Path(path).parent, *map(Path, utils.split_paths(str(config.task.data)))]
@@ -149,6 +151,25 @@ def checkpoint_task(path: str, config: DictConfig, data_task: Any) -> Any:
         f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
         "copy them beside the checkpoint"
     )
+
+
+def task_settings(task: Any) -> Any:
+    """The settings that a fairseq task was set up with, of whichever kind; an older task calls them `args`.
+
+    Raises UserError for a task of several language pairs.
+    """
+    settings = task.args if task.cfg is None else task.cfg
+    check_one_pair(settings)
+    return settings
+
+
+def check_one_pair(settings: Any) -> None:
+    """Raise UserError for the settings of a task of several language pairs: its batches are in a form of its own."""
+    if getattr(settings, "lang_pairs", None) is not None:
+        raise UserError(
+            f"the task {settings._name} is for several language pairs (--lang-pairs), which a teacher here cannot "
+            "serve; train both models with --task translation"
+        )
 
 
 def check_dictionaries(path: Path, config: DictConfig, data_bin: Path, languages: Sequence[str]) -> list[str]:

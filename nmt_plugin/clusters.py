@@ -56,7 +56,7 @@ def clusters(args: argparse.Namespace) -> Result:
         raise UserError(f"{reader.path} is a student; name --teacher, whose centroids choose S1, or sets by --sets")
     texts, classes = texts_and_classes(args, [reader, chooser])
     print(*texts, classes, sep="\n", flush=True)
-    sets = choose_sets(args, named, classes, chooser, texts[0])
+    sets = choose_sets(args, named, classes, [chooser], texts[0])
     metrics = {name: metric for text in texts for name, metric in _measured(reader, text, classes, sets).items()}
     result = Result(
         kind="clusters",
@@ -113,7 +113,7 @@ def _notes(reader: StateReader, chooser: StateReader, classes: TokenClasses, set
 def _name(args: argparse.Namespace, corpus: str, reader: StateReader, sets: list[ClassSets]) -> str:
     card = reader.card
     parts = [corpus, card.arch, "clusters", f"a{(reader.teacher or card).alpha or 0:g}"]
-    parts.append("teacher" if card.temperature is None else f"T{card.temperature:g}")
+    parts.append(card.role if card.temperature is None else f"T{card.temperature:g}")
     parts += ["nearest" if args.sets is None else "explicit", f"seed{card.seed}"]
     return unique_name(parts, [card], [dataclasses.asdict(one) for one in sets], settings_of(args))
 

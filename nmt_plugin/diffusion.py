@@ -12,6 +12,7 @@ from nmt_plugin.decoder_states.eta import indices, similar_tokens
 from nmt_plugin.decoder_states.reader import StateReader
 from nmt_plugin.decoder_states.study import check_output, data_record, device_name, quiet_libraries
 from shared.diffusion import NORMALIZATIONS, ClassSets
+from shared.diffusion.cluster_record import chooser_note, set_notes
 from shared.diffusion.pairs import Student, check_pair
 from shared.diffusion.table import table_in_percent
 from shared.errors import UserError, exit_on_user_error
@@ -48,12 +49,13 @@ def diffusion(args: argparse.Namespace) -> Result:
     check_output(args.output, "diffusion")
     corpus = read_corpus(args.corpus)
     low, high = StateReader(args.low, corpus), StateReader(args.high, corpus)
-    teacher = None if args.teacher is None else StateReader(args.teacher, corpus)
-    _check_models(low, high, teacher)
-    texts, classes = texts_and_classes(args, [low, high, teacher or low])
+    teachers = [StateReader(path, corpus) for path in args.teacher or []]
+    _check_models(low, high, teachers)
+    texts, classes = texts_and_classes(args, [low, high, *teachers])
     print(*texts, classes, sep="\n", flush=True)
-    sets = choose_sets(args, named, classes, teacher, texts[0])
+    sets = choose_sets(args, named, classes, teachers, texts[0])
     eta = [row for text in texts for row in indices(args.normalization, text, low, high, classes, sets)]
+    how = [chooser_note(teacher.card) for teacher in teachers] if named is None else []
     result = Result(
         kind="diffusion",
         task="translation",
@@ -62,7 +64,7 @@ def diffusion(args: argparse.Namespace) -> Result:
         models=[low.card, high.card],
         teacher=low.teacher,
         eta=eta,
-        notes=[*map(str, texts), str(classes)],
+        notes=[*map(str, texts), str(classes), *how, *set_notes(sets, classes.names, comma=" ")],
         provenance=clock.provenance(device_name(low.device)),
     )
     path = write_result(args.output, result)
@@ -70,20 +72,24 @@ def diffusion(args: argparse.Namespace) -> Result:
     return result
 
 
-def _check_models(low: StateReader, high: StateReader, teacher: StateReader | None) -> None:
-    """Raise UserError unless the students may be compared and `teacher` is theirs."""
+def _check_models(low: StateReader, high: StateReader, teachers: Sequence[StateReader]) -> None:
+    """Raise UserError unless the students may be compared and theirs is among the `teachers`, if there are any."""
     check_pair(*(Student(str(one.path), one.card, one.teacher, _further(one)) for one in (low, high)))
     card = low.teacher
-    if teacher is not None and (card is None or teacher.card.sha256 != card.sha256):
+    if teachers and (card is None or card.sha256 not in [teacher.card.sha256 for teacher in teachers]):
+        given = " and ".join(str(teacher.path) for teacher in teachers)
         raise UserError(
-            f"{teacher.path} is not the teacher of {low.path}; S1 is chosen by that one's centroids, or name --sets"
+            f"{given} is not the teacher of {low.path}; S1 is chosen by that one's centroids, or name --sets"
         )
 
 
 def _further(reader: StateReader) -> dict[str, Any]:
-    """What must agree beside the card. A file that keeps fairseq's name says whether it is the last or the best."""
+    """What must agree beside the card, which names the prefix where there is one.
+
+    A file that keeps fairseq's name says whether it is the last or the best.
+    """
     kept = reader.path.stem if reader.path.stem.startswith("checkpoint") else None
-    return {"ignore_prefix_size": reader.prefix} | ({"checkpoint (last or best)": kept} if kept else {})
+    return {"criterion.ignore_prefix_size": reader.prefix} | ({"checkpoint (last or best)": kept} if kept else {})
 
 
 def _name(args: argparse.Namespace, corpus: str, low: StateReader, high: StateReader, sets: list[ClassSets]) -> str:
@@ -110,7 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         "--high", required=True, type=Path, help="checkpoint of the one distilled at the higher temperature"
     )
     parser.add_argument(
-        "--teacher", type=Path, help="checkpoint of their teacher, whose centroids choose S1 (not needed with --sets)"
+        "--teacher",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="of their teacher, whose centroids choose S1 (not needed with --sets); several, theirs among them, choose "
+        "by the mean of their distances: give all teachers that are to be compared by these sets",
     )
     parser.add_argument("--corpus", required=True, type=Path, help="folder that python -m nmt_plugin.corpora built")
     parser.add_argument("--output", required=True, type=Path, help="folder for result.json")

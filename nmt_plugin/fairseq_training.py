@@ -3,7 +3,7 @@
 fairseq copies `checkpoint_last.pt` over the old one in place, so that a kill in between leaves neither; where a write
 fails, it writes again behind what it has written; SIGTERM loses all since the last checkpoint; and several processes
 cannot go on from one. It has no hooks for this: the plugin takes the places of two functions that write, and wraps
-three that training calls.
+three that training calls (and one that launches it: spawned.py).
 """
 
 import math
@@ -61,17 +61,29 @@ def watch_training() -> None:
         if trainer.should_save_checkpoint_on_current_rank and not cfg.no_save:
             with exit_on_user_error():
                 lock_folder(Path(cfg.save_dir), "training in")  # to the end of the process
+        _forget(checkpoint_utils.save_checkpoint)
         for name in ("fairseq_cli.train", "__main__"):  # the second: python -m fairseq_cli.train
             module = sys.modules.get(name)
             found = getattr(module, "validate_and_save", None)
-            again = isinstance(getattr(found, "__self__", None), _Loop)  # a sweep trains again
-            if module is not None and found is not None and not again:
+            if module is None or found is None:
+                continue
+            _forget(module.should_stop_early)
+            if not isinstance(getattr(found, "__self__", None), _Loop):  # a sweep trains again
                 _Loop(module)
         if trainer.data_parallel_world_size > 1:
             trainer.cfg.checkpoint.load_checkpoint_on_all_dp_ranks = True
         return load(cfg, trainer, **others)
 
     checkpoint_utils.load_checkpoint = load_checkpoint
+
+
+def _forget(function: Callable[..., Any]) -> None:
+    """Drop the best score and the patience used up, which fairseq keeps as attributes of two functions.
+
+    Hydra's basic launcher runs the jobs of a sweep in one process; each has its own best, or that of its checkpoint.
+    """
+    for name in ("best", "num_runs"):
+        vars(function).pop(name, None)
 
 
 class _Loop:
@@ -108,6 +120,7 @@ class _Loop:
         if not should_stop and self._sigterm.has_come(trainer.device):
             if _written(cfg) == before:
                 checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, None)
+            self._sigterm.has_come(trainer.device)  # to meet: what launched them may end all once one has exited
             print(f"stopped by SIGTERM after update {trainer.get_num_updates()}: call it again to go on", flush=True)
             raise SystemExit(STATUS)
         return losses, should_stop

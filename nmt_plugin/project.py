@@ -41,8 +41,8 @@ def project(args: argparse.Namespace) -> Result:
     """Write `args.output`/projection.png and a record with the points, from which a report draws the figure again.
 
     The PCA of each model is fitted on its train points and centroids and reused for valid (Chandrasegaran et al. 2022,
-    Algorithm 1 and its code). Raises UserError for anything but three different known tokens, and for two models of
-    the same (alpha, temperature).
+    Algorithm 1 and its code). Raises UserError for anything but three different known tokens, for two models of the
+    same (alpha, temperature), and for a student without a temperature.
     """
     clock = RunClock()
     tokens = args.tokens or _tokens_of_sets(args.sets)
@@ -78,16 +78,20 @@ def project(args: argparse.Namespace) -> Result:
 
 
 def _tokens_of_sets(path: Path) -> list[str]:
-    """Two similar tokens and one that is not. Raises UserError for a file that names no S2."""
+    """Two similar tokens and one that is not. Raises UserError for a file that names no token of S1 or of S2."""
     target, sets = next(iter(read_sets(path).items()))
-    if not sets.s2:
-        raise UserError(f"{path} names no S2 of {target}, the third token; name three by --tokens")
+    if not sets.s1 or not sets.s2:
+        lacking, which = ("S2", "third") if sets.s1 else ("S1", "second")
+        raise UserError(f"{path} names no {lacking} of {target}, the {which} token; name three by --tokens")
     return [target, sets.s1[0], sets.s2[0]]
 
 
 def _check_columns(readers: Sequence[StateReader]) -> None:
+    """Raises UserError for models that have no column of their own: it is a teacher's, or of a teacher and a T."""
     seen: dict[tuple[float, float | None], Path] = {}
     for reader in readers:
+        if reader.teacher is not None and reader.card.temperature is None:
+            raise UserError(f"{reader.path} is a student of weight 0, which used no temperature; it has no column")
         if (place := _column(reader)) in seen:
             raise UserError(
                 f"{reader.path} and {seen[place]} have the same alpha and temperature; one column of the figure each"

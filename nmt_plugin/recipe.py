@@ -18,10 +18,15 @@ _GROUPS = ("optimization", "optimizer", "lr_scheduler", "model")
 _REGISTRIES = {"optimizer": OPTIMIZER_REGISTRY, "lr_scheduler": LR_SCHEDULER_REGISTRY, "model": ARCH_MODEL_REGISTRY}
 _DATASET = ("max_tokens", "batch_size", "required_batch_size_multiple")
 _COMMON = ("fp16", "bf16")
+# Left out where they are as usual: records of before these were looked at agree with new ones.
+_USUAL = {"distributed_training.distributed_world_size": 1, "common.amp": False, "criterion.ignore_prefix_size": 0}
 
 
 def recipe(config: DictConfig) -> dict[str, Any]:
-    """Flat hyper-parameters, e.g. `lr_scheduler.warmup_updates` or `model.encoder.layers`."""
+    """Flat hyper-parameters, e.g. `lr_scheduler.warmup_updates` or `model.encoder.layers`.
+
+    The number of processes, of whose batches each update is made, is named where it is not 1; see `_USUAL`.
+    """
     found = {f"dataset.{key}": config.dataset.get(key) for key in _DATASET}
     found |= {f"common.{key}": config.common.get(key) for key in _COMMON}
     for group in _GROUPS:
@@ -31,7 +36,15 @@ def recipe(config: DictConfig) -> dict[str, Any]:
         if isinstance(settings, DictConfig):
             settings = OmegaConf.to_container(settings, enum_to_str=True)
         found |= dict(_flat(settings, group))
-    return found
+    return found | dict(_unusual(config))
+
+
+def _unusual(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    for name, usual in _USUAL.items():
+        group, _, key = name.partition(".")
+        value = getattr(config.get(group), key, None)
+        if value not in (None, usual):
+            yield name, value
 
 
 def _own_settings(options: Namespace, group: str) -> Any:

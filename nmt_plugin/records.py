@@ -42,20 +42,23 @@ class TrainedModel:
         return self._state.get("extra_state") or {}
 
     def card(self) -> Model:
-        """The model in the terms of `result.json`."""
+        """The model in the terms of `result.json`.
+
+        A student at weight 0, as one of a teacher's translations is, never asks its teacher: no temperature, no loss.
+        """
         criterion = self._config.criterion
         identity = self._identity()
-        distilled = identity is not None
+        distilled = identity is not None and criterion.kd_weight > 0.0
         return Model(
-            role="student" if distilled else "teacher",
+            role="teacher" if identity is None else "student",
             arch=self._config.model._name,
             parameters=_count_parameters(self._state["model"]),
             sha256=sha256(self.path),
             seed=self._config.common.seed,
             alpha=_alpha(criterion, self._state["model"]),
             temperature=criterion.temperature if distilled else None,
-            kd_weight=criterion.kd_weight if distilled else None,
-            recipe=recipe(self._config) | ({} if identity is None else _kept(criterion, identity.topk)),
+            kd_weight=None if identity is None else criterion.kd_weight,
+            recipe=recipe(self._config) | ({} if identity is None else _taught(criterion, identity)),
             loss=_loss(criterion) if distilled else None,
             distill=_weights(criterion) if distilled else {},
         )
@@ -113,9 +116,15 @@ def teacher_card(checkpoints: str) -> Model:
     )
 
 
-def _kept(criterion: DictConfig, topk: int | None) -> dict[str, Any]:
-    """What a cache kept of the teacher; nothing of a live one."""
-    return {} if topk is None else {"criterion.topk": topk, "criterion.topk_policy": str(criterion.topk_policy)}
+def _taught(criterion: DictConfig, identity: Identity) -> dict[str, Any]:
+    """What a cache kept of the teacher, where the student asked it, and whose translations the student's targets are.
+
+    Nothing of a live teacher and of references, as records of before either was looked at have nothing.
+    """
+    found: dict[str, Any] = {}
+    if identity.topk is not None and criterion.kd_weight > 0.0:
+        found |= {"criterion.topk": identity.topk, "criterion.topk_policy": str(criterion.topk_policy)}
+    return found if identity.targets is None else found | {"data.targets": identity.targets}
 
 
 def _loss(criterion: DictConfig) -> str:

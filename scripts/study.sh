@@ -33,7 +33,8 @@ the report. What is finished is never run again: call it again to go on after an
 seeds and temperatures.
 
   --scale mini|full       mini (default): Fashion-MNIST, or 2 + 2 layers on the LibreOffice Help, on CPU cores;
-                          full: ImageNet, or transformer_iwslt_de_en on IWSLT14 in data/nmt/iwslt14.PAIR
+                          full: ImageNet (a batch in 8 parts, for one GPU a job: accumulate=8), or
+                          transformer_iwslt_de_en on IWSLT14 in data/nmt/iwslt14.PAIR
   --alphas "A ..."        label smoothing of the teachers, default: $ALPHAS
   --temperatures "T ..."  default: $TEMPERATURES; the lowest is what the others are compared with
   --seeds "S ..."         default: 1 2 3 4 5 (vision), 1 2 3 (nmt); to add some, name the old ones too
@@ -112,8 +113,6 @@ check_options() {
   check_path --output "$RUNS"
   if [ -n "$PUBLISH" ]; then check_publish; fi
 }
-
-sorted() { printf '%s\n' $1 | sort -g | paste -sd ' ' -; } # numbers, without outer blanks
 
 check_extra() { # what stands after --: settings of Hydra's launcher for both studies, of training for vision
   local override

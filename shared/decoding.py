@@ -81,6 +81,8 @@ def check_plain(value: Any, where: str) -> None:
                 raise UserError(f"{where} holds a key of type {type(odd[0]).__name__}, which is no text")
             left += one.values()
         elif isinstance(one, (list, tuple)):
+            if len(left) + len(one) > MOST:  # or a list that holds itself a million times fills the memory
+                break
             left += one
         elif one is not None and not isinstance(one, (str, int, float)):
             raise UserError(f"{where} holds a {type(one).__name__}, which is no plain value")

@@ -7,7 +7,7 @@ negative sizes backwards, and keeps every member that it has seen. None of the d
 import gzip
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO
 
 from shared.errors import UserError
@@ -39,7 +39,9 @@ def gunzip(data: bytes) -> bytes:
 
 
 class _Member(tarfile.TarInfo):
-    """Refuses, before tarfile acts on it, a header of a size that no honest archive has."""
+    """Refuses, before tarfile acts on it, a header of a size that no honest archive has, and files with holes, whose
+    lists of holes tarfile reads whole.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> "_Member":
@@ -47,7 +49,18 @@ class _Member(tarfile.TarInfo):
         member = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
         if member.size < 0 or (member.type in _IN_MEMORY and member.size > HEADER):
             raise UserError(f"its member {member.name!r} has a header of {member.size:,} bytes")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise UserError(f"its member {member.name!r} is a sparse file")
         return member
+
+    def _apply_pax_info(self, pax_headers: Mapping[str, str], encoding: str, errors: str) -> None:
+        """As TarInfo's, which takes any size that a pax header names. Raises UserError too."""
+        super()._apply_pax_info(pax_headers, encoding, errors)  # type: ignore[misc]
+        if self.size < 0:
+            raise UserError(f"its member {self.name!r} has {self.size:,} bytes")
+
+    def _proc_gnusparse_10(self, next: tarfile.TarInfo, *_: object) -> None:
+        raise UserError(f"its member {next.name!r} is a sparse file")
 
 
 def open_tar(file: IO[bytes]) -> tarfile.TarFile:

@@ -7,6 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from shared.diffusion import NORMALIZATIONS, ClassSets
+from shared.diffusion.cluster_record import chooser_note, set_notes
 from shared.diffusion.pairs import Student, check_pair
 from shared.diffusion.rows import eta_rows
 from shared.diffusion.table import table_in_percent
@@ -53,7 +54,19 @@ def diffusion(settings: DiffusionSettings) -> None:
     chosen = [dataclasses.asdict(one) for one in sets]
     name = settings.name or unique_name(parts, models, chosen, settings.normalization)
     provenance = clock.provenance(device_name(low.device))
-    record = Result("diffusion", "image-classification", name, data.record(), models, provenance, teacher, eta=eta)
+    notes = [chooser_note(known.model)] if settings.teacher is not None and settings.sets == "nearest" else []
+    record = Result(
+        "diffusion",
+        "image-classification",
+        name,
+        data.record(),
+        models,
+        provenance,
+        teacher,
+        eta=eta,
+        teachers=cards[settings.low].teachers,
+        notes=[*notes, *set_notes(sets, data.class_names)],
+    )
     path = write_result(settings.output, record)
     for normalization in normalizations:
         print(*table_in_percent([row for row in eta if row.normalization == normalization]), sep="\n")
@@ -61,7 +74,8 @@ def diffusion(settings: DiffusionSettings) -> None:
 
 
 def _student(path: str, card: Card) -> Student:
-    return Student(path, card.model, card.teacher, {"export (last or best)": card.export})
+    others = [teacher.sha256 for teacher in card.teachers[1:]]  # the first is `card.teacher`
+    return Student(path, card.model, card.teacher, {"export (last or best)": card.export, "further teachers": others})
 
 
 def _centroids(settings: DiffusionSettings, data: ImageData) -> Tensor:

@@ -6,6 +6,7 @@ purpose, it is also compared with a sampler of them.
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from vision.sampler_check import FILE_NAME as CONFUSION
 from vision.sampler_check import SamplerCheck
 from vision.scores import Outcomes, Scores
 from vision.settings import EvaluateSettings
+from vision.settings.data import unusual_resizing
 from vision.trained_on import check_train_is_known, load_cards, load_same_data
 
 
@@ -71,7 +73,8 @@ def evaluate(settings: EvaluateSettings) -> None:
 
 
 def _readers(settings: EvaluateSettings, data: ImageData) -> list[FeatureReader]:
-    readers = [FeatureReader(path, data, settings.loader, settings.network) for path in settings.checkpoints]
+    open_one = partial(FeatureReader, known=settings.network, other_data=settings.other_data)
+    readers = [open_one(path, data, settings.loader) for path in settings.checkpoints]
     check_members(readers)
     return readers
 
@@ -109,6 +112,8 @@ def _record(
     what = [f"ensemble{len(readers)}", settings.ensemble] if several else [first.described.role]
     parts = [data.name, first.described.arch, *what, settings.split]
     shaped = [settings.split, described.sha256, *([settings.ensemble] if several else [])]
+    if resized := unusual_resizing(dataclasses.asdict(settings.data)):
+        shaped.append(resized)
     return Result(
         "ensemble" if several else "model",
         "image-classification",

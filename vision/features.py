@@ -28,13 +28,23 @@ class FeatureReader:
     """
 
     def __init__(
-        self, spec: str, data: ImageData, loader: LoaderSettings, known: NetworkSettings | None = None
+        self,
+        spec: str,
+        data: ImageData,
+        loader: LoaderSettings,
+        known: NetworkSettings | None = None,
+        *,
+        other_data: bool = False,
     ) -> None:
         """`spec` and `known` as in `open_network`; `loader` is for images on disk.
 
-        Raises UserError where `spec` is no model, or one that does not fit `data`.
+        Raises UserError where `spec` is no model, or one that does not fit `data`; without `other_data` also where it
+        is known to have been trained on other files, with other images held out, or on images resized otherwise.
         """
         opened = open_network(spec, known, class_names=data.class_names, image_shape=data.image_shape)
+        if not other_data:
+            opened.check_held_out(data)
+            opened.check_resizing(data)
         self.spec, self.described, self.notes = spec, opened.card, opened.notes
         self.card = load_card(spec) if is_export(spec) else None
         self.teacher = self.card.teacher if self.card else None

@@ -20,7 +20,7 @@ from vision.data import ImageData
 from vision.device import device_name
 from vision.features import FeatureReader
 from vision.settings import ProjectSettings
-from vision.trained_on import load_cards, load_same_data
+from vision.trained_on import check_train_is_known, load_cards, load_same_data
 
 DECIMALS = 4
 _SAMPLE_SEED = 0  # the same images for every model
@@ -31,9 +31,11 @@ def project(settings: ProjectSettings) -> None:
 
     The PCA of each student (of the first one with `basis=shared`) is fitted on its train points and centroids and
     reused for val (Chandrasegaran et al. 2022, Algorithm 1 and its code). Raises UserError for anything but three
-    different known classes, for two models of the same (alpha, temperature), and where one basis cannot serve all.
+    different known classes, for two models of the same (alpha, temperature), where one basis cannot serve all, and for
+    a model of this project that does not say which images it learned from.
     """
     clock = RunClock()
+    check_train_is_known(settings.students)
     data = load_same_data(settings.data, load_cards(settings.students)).with_true_labels()
     names = settings.data.projection if settings.classes is None else settings.classes
     classes = ClassNames(data.class_names).resolve_all(names, "classes")

@@ -106,9 +106,10 @@ def training_pairs(files: dict[str, bytes], pair: str) -> tuple[list[Pair], Coun
 
 
 def segment_pairs(files: dict[str, bytes], pair: str) -> dict[str, tuple[list[Pair], int]]:
-    """Test set -> its pairs in file order, and how many of them have another document or number on the other side.
+    """Test set -> its pairs in the source's order, and how many segments the other side has in another place.
 
-    UserError where the two sides have different numbers of segments, with the first that parts.
+    Segments stand in the same order on both sides, or else are joined by document and number. UserError where the two
+    sides have different numbers of segments, with the first that parts, or cannot be joined.
     """
     found = {}
     for name in SETS:
@@ -125,6 +126,8 @@ def segment_pairs(files: dict[str, bytes], pair: str) -> dict[str, tuple[list[Pa
                 f"{names[0]} has {len(source):,} segments and {names[1]} {len(target):,}; "
                 f"they part at document {document}, segment {number}, so the archive is damaged"
             )
+        if unlike:
+            target = _in_order_of(source, target, names)
         pairs = [Pair(f"{name} {a.document}", a.text, b.text) for a, b in zip(source, target, strict=True)]
         found[name] = pairs, len(unlike)
     return found
@@ -168,6 +171,27 @@ def _segments(text: str) -> list[Segment]:
         else:
             found.append(Segment(document, match["seg"], normalize(_unescape(match["text"]))))
     return found
+
+
+def _in_order_of(source: list[Segment], target: list[Segment], names: list[str]) -> list[Segment]:
+    """`target`, which has as many segments, in the order of `source`, by document and number.
+
+    UserError where a file (`names`, the source's first) has a number twice, or one that the other has not.
+    """
+    for name, side in zip(names, (source, target), strict=True):
+        (document, number), times = Counter(segment[:2] for segment in side).most_common(1)[0]
+        if times > 1:
+            raise UserError(
+                f"{name} has document {document}, segment {number} {times} times, and {' and '.join(names)} are not "
+                "numbered alike, so that their segments cannot be joined; the archive is damaged"
+            )
+    partners = {segment[:2]: segment for segment in target}
+    if lonely := next((segment for segment in source if segment[:2] not in partners), None):
+        raise UserError(
+            f"{names[0]} has document {lonely.document}, segment {lonely.number}, and {names[1]} has not; "
+            "the archive is damaged"
+        )
+    return [partners[segment[:2]] for segment in source]
 
 
 def _unescape(text: str) -> str:

@@ -81,18 +81,18 @@ def choose_sets(
     args: argparse.Namespace,
     named: dict[str, NamedSets] | None,
     classes: TokenClasses,
-    chooser: StateReader | None,
+    choosers: Sequence[StateReader],
     text: Sentences,
 ) -> list[ClassSets]:
-    """S1 and S2 of every target: those `named`, or by the centroids of `chooser` on `text` where that is None."""
+    """S1 and S2 of every target: those `named`, or by the centroids of `choosers` on `text` where that is None."""
     if named is not None:
         chosen = [sets_of_file(target, sets, classes) for target, sets in named.items()]
     else:
-        assert chooser is not None  # the command asked for it
+        assert choosers  # the command asked for one
         size, targets = args.s1_size or S1_SIZE, args.targets or classes.frequent_words()
         places = [classes.place(target) for target in targets]
         if size > len(classes.names) - 2:
             raise UserError(f"--s1-size {size} leaves no class for S2: there are {len(classes.names)} in all")
-        centroids = chooser.centroids(text, classes.entries)
+        centroids = [chooser.centroids(text, classes.entries) for chooser in choosers]
         chosen = [nearest_centroid_sets(centroids, place, size) for place in places]
     return chosen if args.s2_size is None else [sample_s2(one, args.s2_size, args.seed) for one in chosen]

@@ -26,23 +26,28 @@ class Search:
     max_tokens: int = 8000
 
 
-def translate(checkpoint: Path, corpus: Corpus, subset: str, search: Search, folder: Path) -> list[str]:
+def translate(
+    checkpoint: Path, corpus: Corpus, subset: str, search: Search, folder: Path, kept: Path | None = None
+) -> list[str]:
     """Detokenized hypotheses of `subset`, in the order of its raw text; fairseq's own log goes to stderr.
 
     `fairseq-generate` keeps its full output (scores, alignments of pieces) in `folder/generate-<subset>.txt`. What was
-    asked for is written beside it once that output is whole, so that the same request is answered from the file: a
-    crash afterwards does not cost another translation. Raises UserError where generation fails.
+    asked for is written beside it once that output is whole, so that the same request is answered from the file, here
+    or in the folder `kept`: a crash afterwards does not cost another translation. Raises UserError where generation
+    fails.
     """
-    output = folder / f"generate-{subset}.txt"
+    name = f"generate-{subset}.txt"
     request: dict[str, Any] = {
         "checkpoint_sha256": sha256(checkpoint),
         "corpus_card_sha256": sha256(corpus.folder / NAME),
         "subset": subset,
         "search": asdict(search),
     }
-    if _answered(output, request):
-        print(f"{output} is that of an earlier run with the same checkpoint, corpus and search", file=sys.stderr)
-        return read_hypotheses(output)
+    for output in dict.fromkeys((folder / name, (kept or folder) / name)):
+        if _answered(output, request):
+            print(f"{output} is that of an earlier run with the same checkpoint, corpus and search", file=sys.stderr)
+            return read_hypotheses(output)
+    output = folder / name
     _generate(checkpoint, corpus, subset, search, folder)
     hypotheses = read_hypotheses(output)
     if len(hypotheses) != corpus.sizes[subset]:

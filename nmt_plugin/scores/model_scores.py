@@ -44,6 +44,11 @@ class Request:
         return self.output or default_output(self.model, self.subset, self.scoring)
 
     @property
+    def kept(self) -> Path:
+        """Where the run's own translations of the split are, which other scores of it need not make again."""
+        return self.output or default_output(self.model, self.subset)
+
+    @property
     def record_name(self) -> str:
         """Of its own for each run, also where the folder's name says no more than the split."""
         run = self.model.resolve() if self.model.is_dir() else self.model.resolve().parent
@@ -181,8 +186,8 @@ def _score_all(
     outcomes: dict[str, npt.NDArray[np.int64]] = {}
     for name, path in checkpoints.items():
         if digests[name] not in done:
-            folder = request.folder / "generate" / name
-            hypotheses = translate(path, corpus, request.subset, request.search, folder)
+            folder, kept = (place / "generate" / name for place in (request.folder, request.kept))
+            hypotheses = translate(path, corpus, request.subset, request.search, folder, kept)
             done[digests[name]] = hypotheses, score(hypotheses, references.lines, request.scoring)
         hypotheses, scores = done[digests[name]]
         write_text(_hypotheses_path(request.folder, name, request.subset, corpus), "\n".join([*hypotheses, ""]))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nmt_plugin.checkpoints import dictionary_digest
+from nmt_plugin.checkpoints import dictionary_digest, task_settings
 from nmt_plugin.teachers.batch import TeacherBatch
 from nmt_plugin.teachers.checksums import data_digests, one_data_folder, sample_checksums
 from nmt_plugin.teachers.store import Manifest, Store, cached_splits
@@ -24,11 +24,12 @@ class CachedTeacher:
 
     def __init__(self, folder: str, student_task: Any) -> None:
         """Raises UserError for a missing or damaged cache, one of another dictionary, or one of other data."""
-        one_data_folder(str(student_task.cfg.data))
+        data = str(task_settings(student_task).data)
+        one_data_folder(data)
         self.stores = {path.name: Store(path) for path in cached_splits(Path(folder))}
         for store in self.stores.values():
             _check_dictionaries(store, student_task)
-            _check_data(store, str(student_task.cfg.data))
+            _check_data(store, data)
         if len({(s.manifest.teacher.sha256, s.manifest.k) for s in self.stores.values()}) > 1:
             raise UserError(f"{folder}: its splits are of different teachers or different K; make them again alike")
         self._folder = folder

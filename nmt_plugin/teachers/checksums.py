@@ -1,5 +1,6 @@
 """Checksums by which a cache knows its sentences again, wherever they stand in a batch."""
 
+import itertools
 import zlib
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from fairseq import utils
 from torch import Tensor
 
+from nmt_plugin.checkpoints import task_settings
 from shared.errors import UserError
 from shared.files import sha256
 
@@ -28,9 +30,30 @@ def sample_checksums(sample: dict[str, Any], source_pad: int, target_pad: int) -
 
 
 def data_digests(data: str, split: str) -> dict[str, str]:
-    """SHA-256, by name, of the binarized files of a split in the folder `data`."""
-    folder = Path(data)
-    return {path.name: sha256(path) for path in sorted(folder.glob(f"{split}.*")) if path.suffix in (".bin", ".idx")}
+    """SHA-256, by name, of the binarized files of a split in the folder `data`; of all its parts, as `load_whole` has
+    them.
+    """
+    found: dict[str, str] = {}
+    for part in itertools.count():
+        files = [*Path(data).glob(f"{split}{part or ''}.*")]
+        own = {path.name: sha256(path) for path in sorted(files) if path.suffix in (".bin", ".idx")}
+        if not own:
+            break
+        found |= own
+    return found
+
+
+def load_whole(task: Any, split: str) -> Any:
+    """A split's dataset, of all its parts (train, train1, ...) one after another: what fairseq-train trains on.
+
+    The first part is in it as often as the task's `upsample_primary` says, once by the default of -1, with which
+    fairseq joins no parts. Who reads that part alone, as in validation, finds its sentences in their places.
+    """
+    settings = task_settings(task)
+    if getattr(settings, "upsample_primary", 1) < 1:
+        settings.upsample_primary = 1
+    task.load_dataset(split, combine=True)
+    return task.dataset(split)
 
 
 def one_data_folder(data: str) -> None:

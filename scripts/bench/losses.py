@@ -7,15 +7,20 @@ Each loss makes its forward and backward pass, to the gradient of the student's 
 each round in another order, and a ratio is to the bound of the same round. Not timed, beforehand: torch.compile for the
 size; the gradient's error, |g - g64| / |g64| against the definition in float64 on 64 rows; and the memory that a call
 takes at its peak beyond its arguments, the gradient included (on a CPU the process's resident set, n/a where
-/proc/self/clear_refs cannot be written). A loss pays for the memory it allocates in its time too: on a CPU the first
-touch of every page. One that overwrites logits (two of ours, Liger's cross-entropy) is given a fresh copy before the
-clock starts. Losses are sums over the rows; timm's, Liger's JSD and "mean" are means. The task "ls+kd" is
-half smoothed cross-entropy, half KD. With --dtype bf16 or fp16 the composition computes in fp32, as ours does; timm and
-torchdistill compute in what they are given, and nothing scales a loss that is a mean.
+/proc/self/clear_refs cannot be written). A loss that overwrites logits (two of ours, Liger's cross-entropy) is given a
+fresh copy before the clock starts. Losses are sums over the rows; timm's, Liger's JSD and "mean" are means. The task
+"ls+kd" is half smoothed cross-entropy, half KD. With --dtype bf16 or fp16 the composition computes in fp32, as ours do;
+timm and torchdistill compute in what they are given, and nothing scales a loss that is a mean.
+
+A loss pays for the memory it allocates in its time too: on a CPU the first touch of every page, of which a row of the
+table says what it takes for one gradient. glibc can be told to keep what is freed, so that no loss pays it again:
+
+    GLIBC_TUNABLES=glibc.malloc.mmap_threshold=17179869184:glibc.malloc.trim_threshold=17179869184 python ...
 """
 
 import argparse
 import json
+import os
 import platform
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +31,7 @@ import torch
 from contenders import TASKS, Contender, Setting
 from meters import Batch, available_bytes, extra_bytes, gradient, gradient_error, logits_for, seconds
 from roster import OPTIONAL, roster
-from tables import BOUND, Row, facts_of, growth_table, table
+from tables import BOUND, NEW_MEMORY, Row, facts_of, growth_table, table
 from torch import Tensor
 from tqdm import tqdm
 
@@ -35,6 +40,7 @@ from shared.files import write_text
 from shared.provenance import package_versions
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "PYTORCH_CUDA_ALLOC_CONF")  # what says how memory is had, if set
 Prepare = Callable[[], Callable[[], Tensor]]  # makes, off the clock, the call that is measured
 
 
@@ -116,7 +122,11 @@ def measure(
     batch = Batch.drawn(bound.tokens, bound.classes, DTYPES[args.dtype], setting.device)
     student = batch.student.detach()
     sums = torch.add(student, batch.teacher)
-    calls: list[tuple[Row, Prepare]] = [(bound, lambda: lambda: torch.add(student, batch.teacher, out=sums))]
+    new = Row(bound.task, NEW_MEMORY, bound.tokens, bound.classes, student.nbytes)
+    calls: list[tuple[Row, Prepare]] = [
+        (bound, lambda: lambda: torch.add(student, batch.teacher, out=sums)),
+        (new, lambda: lambda: torch.empty_like(student).zero_()),
+    ]
     contenders = roster(bound.task, setting, args.without, skip)
     for contender in contenders:
         row = _warm(contender, bound, batch, setting, skip)
@@ -177,6 +187,7 @@ def _facts(args: argparse.Namespace, setting: Setting, rows: list[Row], skipped:
         "rows": facts_of(rows),
         "left_out": skipped,
         "versions": packages,
+        "environment": {name: os.environ[name] for name in ALLOCATOR if name in os.environ},
     }
 
 

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BOUND = "bound"
+NEW_MEMORY = "zeros in new memory, as a gradient's"
 
 
 @dataclass
 class Row:
     """One loss at one size. `memory`: bytes beyond the arguments, None where it cannot be seen; `error`: of the
-    gradient; `seconds` and `ratios` to the bound, both by round."""
+    gradient, None of what is no loss; `seconds` and `ratios` to the bound, both by round."""
 
     task: str
     name: str
     tokens: int
     classes: int
     memory: int | None = 0
-    error: float = 0.0
+    error: float | None = None
     seconds: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         low, ratio, high = _quartiles(row.ratios)
         copies = "n/a" if row.copies is None else f"{row.copies:.1f}"
-        error = "" if row.name == BOUND else f"{row.error:.1e}"
+        error = "" if row.error is None else f"{row.error:.1e}"
         milliseconds = f"{1000 * statistics.median(row.seconds):.4g}"
         lines.append(f"| {row.name} | {ratio:.2f} | {low:.2f} to {high:.2f} | {milliseconds} | {copies} | {error} |")
     return lines
@@ -88,5 +89,5 @@ def _facts(row: Row) -> dict[str, Any]:
         "extra_bytes": row.memory,
         "extra_copies": row.copies,
         # fp16 and bf16 can overflow; JSON has no infinity.
-        "gradient_error": row.error if math.isfinite(row.error) else None,
+        "gradient_error": row.error if row.error is not None and math.isfinite(row.error) else None,
     }

@@ -43,7 +43,7 @@ read_options() {
     shift
   done
   SEEDS=${seeds:-$SEEDS}
-  case $SEEDS in *[!0-9\ ]*) fail "--seeds $SEEDS: want whole numbers, e.g. \"1 2 3\"" ;; esac
+  check_numbers --seeds "$SEEDS" "$WHOLE_PATTERN" '"1 2 3"'
   case $WORKERS in *[!0-9]* | 0) fail "--workers $WORKERS: want a whole number above 0" ;; esac
   if [ -n "$OUTPUT" ]; then RUNS=$(cd "$CALLED_FROM" && realpath -m -- "$OUTPUT"); fi
   check_path --output "$RUNS"

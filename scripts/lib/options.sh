@@ -18,6 +18,7 @@ check_numbers() { # OPTION LIST PATTERN EXAMPLE
   twice=$(printf '%s\n' $2 | awk '{ if (seen[$1 + 0]++) { print $1; exit } }') # 1 and 1.0 are the same cell
   [ -z "$twice" ] || fail "$1 $2: $twice stands there twice; name each once"
 }
+sorted() { printf '%s\n' $1 | sort -g | paste -sd ' ' -; } # numbers, without outer blanks
 # As Hydra writes numbers, so that a folder's name is found again: no 0.10, .5 or 01.
 WHOLE_PATTERN='(0|[1-9][0-9]*)'
 TEMPERATURE_PATTERN='([1-9][0-9]*([.][0-9]*[1-9])?|0[.]0{0,3}[1-9]|0[.]0{0,3}[1-9][0-9]*[1-9])' ALPHA_PATTERN='(0|0[.]0{0,3}[1-9]|0[.]0{0,3}[1-9][0-9]*[1-9])'

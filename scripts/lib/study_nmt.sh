@@ -20,8 +20,8 @@ choose_nmt() {
   else
     teacher=$MINI_TEACHER_UPDATES student=$MINI_STUDENT_UPDATES CORPUS=data/nmt/libreoffice
     TITLE="Label smoothing and distillation on the LibreOffice Help: alpha x T"
-    NOTE="Miniature: small models, trained for minutes on CPU cores. S1 of a token: the five nearest by the centroids of"
-    NOTE="$NOTE the teacher of alpha ${ALPHAS##* } and seed $(first_of "$SEEDS"), for every model alike; S2: all others."
+    NOTE="Miniature: small models, trained for minutes on CPU cores. S1 of a token: the five nearest to it by the mean of"
+    NOTE="$NOTE all teachers' distances, so that no teacher's own noise chooses; the same for every model. S2: all others."
     if [ $QUICK = yes ]; then
       teacher=60 student=40 BEAM=1 MAX_LEN=60 SENTENCES=500
       NOTE="Quick run: every model saw far too few updates, so the numbers say nothing."
@@ -85,17 +85,23 @@ scores_of_pair() {
     --corpus "$corpus" --name "$pair $ANY" --beam "$BEAM" --max-len "$MAX_LEN" -- "+point.run=$runs"
 }
 
-# S1 and S2 of the most frequent words, by the centroids of the smoothed teacher of the first seed: the same for all.
+# S1 and S2 of the most frequent words, the same for all models: by the centroids of all teachers, because words that are
+# nearest by one of them are nearer in that one than in the others by chance, which C2 compares.
 sets_of_pair() {
-  local sets=$base/sets of=a${ALPHAS##* } seed high=${TEMPERATURES##* } run
-  seed=seed$(first_of "$SEEDS")
+  local sets=$base/sets of=a${ALPHAS##* } alpha seed high=${TEMPERATURES##* } run needed=() teachers=()
   if [ -e "$base/sets.json" ] || [ -z "$highs" ]; then return; fi
-  for run in "teacher-$of-$seed" "student-$of-T$low-$seed" "student-$of-T$high-$seed"; do
+  for alpha in $ALPHAS; do
+    for seed in $SEEDS; do
+      needed+=("teacher-a$alpha-seed$seed") teachers+=("$base/teacher-a$alpha-seed$seed/checkpoint_last.pt")
+    done
+  done
+  seed=seed$(first_of "$SEEDS")
+  for run in "${needed[@]}" "student-$of-T$low-$seed" "student-$of-T$high-$seed"; do
     if [ ! -e "$base/$run/trained" ]; then return; fi
   done
   sweep "class sets $pair" python -m nmt_plugin.diffusion --corpus "$corpus" --output "$sets" --max-sentences "$SENTENCES" \
     --low "$base/student-$of-T$low-$seed/checkpoint_last.pt" --high "$base/student-$of-T$high-$seed/checkpoint_last.pt" \
-    --teacher "$base/teacher-$of-$seed/checkpoint_last.pt"
+    --teacher "${teachers[@]}"
   if [ -e "$sets/result.json" ]; then mv "$sets/result.json" "$base/sets.json"; fi # not a measurement of its own
 }
 

@@ -6,13 +6,15 @@ choose_vision() {
     TEACHER=imagenet_teacher STUDENTS="resnet18:imagenet_resnet18 resnet50:imagenet_resnet50" DATA=imagenet SETS=retrievers
     SECONDS_TEACHER=80000 SECONDS_STUDENT=160000 SECONDS_MEASURED=1800 # guessed, for one GPU
     TITLE="Label smoothing and distillation on ImageNet: alpha x T" NOTE=""
+    TRAINED=(accumulate=8) # a job has one GPU, so 256 of a batch's 2,048 images at a time, as on each of the paper's 8
   else
     TEACHER=fashion_mnist_teacher STUDENTS=student:fashion_mnist_student DATA=fashion_mnist SETS=explicit
     SECONDS_TEACHER=50 SECONDS_STUDENT=55 SECONDS_MEASURED=12
     TITLE="Label smoothing and distillation on Fashion-MNIST: alpha x T"
     NOTE="Miniature: small networks and 20,000 training images, on CPU cores."
+    TRAINED=()
   fi
-  TRAINED=("${TRAINING_EXTRA[@]}") MEASURED=("data=$DATA" keep=true)
+  TRAINED+=("${TRAINING_EXTRA[@]}") MEASURED=("data=$DATA" keep=true)
   if [ $QUICK = yes ]; then
     TRAINED+=(recipe.epochs=1 recipe.warmup_epochs=0 recipe.train_size=600)
     NOTE="Quick run: every model saw 600 images once, so the numbers say nothing."

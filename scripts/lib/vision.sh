@@ -1,5 +1,5 @@
 # Sourced by scripts/vision/*.sh: the loops over teachers, students and temperatures. Each step is one command of the
-# package, which leaves a finished run alone and goes on with an interrupted one.
+# package, which leaves alone what is finished and goes on with an interrupted training.
 #
 # A script sets NAME, DATA_OPTION, TEACHER, STUDENTS, ALPHAS, TEMPERATURES, SEEDS, DEVICES, SETS, FIGURE and FIGURE_T, may define
 # teacher_weights, and then calls
@@ -25,14 +25,24 @@ paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
   [ -d "$1" ] || fail "$1 is not a folder; name the folder of the data"
   DATA=$1 OUT=$2
   shift 2
+  ALPHAS=$(sorted "$ALPHAS") TEMPERATURES=$(sorted "$TEMPERATURES") SEEDS=$(sorted "$SEEDS") # the first T is the lowest
+  check_numbers ALPHAS "$ALPHAS" "$ALPHA_PATTERN" '"0 0.1"'
+  check_numbers TEMPERATURES "$TEMPERATURES" "$TEMPERATURE_PATTERN" '"1 2 3 64"'
+  check_numbers SEEDS "$SEEDS" "$WHOLE_PATTERN" '"1 2 3"'
   OVERRIDES=("data.data_dir=$DATA" "devices=$DEVICES" "$@") MEASURED=("data=$DATA_OPTION" "data.data_dir=$DATA")
-  local cells override t
+  local cells override t keep=true
   for t in $FIGURE_T; do
     case " $TEMPERATURES " in *" $t "*) ;; *) fail "FIGURE_T names T = $t, which TEMPERATURES ($TEMPERATURES) does not have" ;; esac
   done
   for override in "$@"; do # what says how images are read holds for every command
-    case $override in data.* | loader=* | loader.* | threads=*) MEASURED+=("$override") ;; esac
+    case $override in
+      data.* | loader=* | loader.* | threads=*) MEASURED+=("$override") ;;
+      fresh=true) keep=false ;; # of models that are trained again, everything is measured again
+    esac
   done
+  MEASURED+=("keep=$keep")
+  bash scripts/setup.sh
+  export PATH="$PWD/.venv/bin:$PATH"
   cells=$(($(count $SEEDS) * $(count $ALPHAS)))
   # a teacher and its scores; every student and its scores; an index for every temperature but the lowest
   STEPS=$((cells * (2 + $(count $STUDENTS) * ($(count $TEMPERATURES) * 3 - 1)) + $(count $SEEDS) + 1)) DONE=0

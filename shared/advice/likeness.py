@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from shared.advice.evidence import Evidence, same_alpha
 from shared.report.grouping import gather
@@ -15,7 +16,7 @@ METRIC = "train/confidence"
 NEAR = 0.05
 # What nmt_plugin.clusters notes: its confidence is over the tokens of its sets alone.
 _OVER_TOKENS = re.compile(r"confidence are over the (\d+) tokens that are targets or in S1")
-_SETS = re.compile(r"(\S+) \([^()]+\): S1 (.+?); S2 ")
+_SETS = re.compile(r"(\S+) \([^()]+(?:\([^()]+\))?\): S1 (.+?); S2 ")  # (nearest, S2 a sample of 50 (seed 1))
 ConfidenceOf = Callable[[Sequence[str] | None], float | None]
 
 
@@ -109,7 +110,8 @@ def _by_card(card: float | None, implied: float | None, known: Sequence[float]) 
 def _of_pairs(pairs: Sequence[tuple[Result, float]], paths: Mapping[str, str]) -> StudiedTeachers:
     record, model = pairs[0][0], pairs[0][0].models[0]
     assert model.alpha is not None  # Evidence.clusters
-    theirs = mean_interval([one.metrics[METRIC].value for one, _ in pairs])
+    teachers = gather([one for one, _ in pairs], lambda r: r.models[0].sha256)  # measured by several sets: still one
+    theirs = mean_interval([fmean(one.metrics[METRIC].value for one in alike) for alike in teachers])
     ours = mean_interval([own for _, own in pairs]).mean
     return StudiedTeachers(
         record.data.name, model.arch, model.alpha, theirs, ours, [paths[one.name] for one, _ in pairs]

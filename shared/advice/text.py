@@ -94,7 +94,7 @@ def _why(choice: TemperatureChoice) -> str:
     if choice.recommended != low:
         why = f"better than T = {low:g} beyond chance"
     elif all(one.p is None for one in choice.students):
-        why = "the lowest, as one seed tells no gain from chance"
+        why = "the lowest, as no test tells a gain from chance"
     else:
         why = "the lowest, as no other is better beyond chance"
     best = gains.get(choice.best)
@@ -111,7 +111,8 @@ def _gain(one: Students, digits: int) -> str:
 
 
 def _loss(one: LossComparison) -> str:
-    p = "one seed: no test" if one.adjusted_p is None else f"Holm p {p_text(one.adjusted_p)}, n = {one.gain.n}"
+    untested = "one seed: no test" if one.gain.n == 1 else f"n = {one.gain.n}, all alike: no test"
+    p = untested if one.adjusted_p is None else f"Holm p {p_text(one.adjusted_p)}, n = {one.gain.n}"
     verdict = "better beyond chance" if one.better else "not better beyond chance"
     return (
         f"{one.dist} less {one.kd}, {one.study}, teacher {one.teachers}: "

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from shared.diffusion.distances import centroid_distances
+from shared.diffusion.distances import centroid_distances, mean_pairwise_distance
 from shared.errors import UserError
 
 
@@ -42,19 +43,28 @@ def explicit_sets(target: str, s1: Sequence[str], s2: Sequence[str] | None, clas
     return ClassSets(target_index, similar, dissimilar, chosen_by="explicit")
 
 
-def nearest_centroid_sets(centroids: Tensor, target: int, size: int) -> ClassSets:
+def nearest_centroid_sets(centroids: Tensor | Sequence[Tensor], target: int, size: int) -> ClassSets:
     """S1: the `size` classes whose centroids [C, d] lie nearest to the target's; S2: every other class with a centroid.
 
-    Use the LS teacher's centroids, so that the sets do not depend on the students they judge.
-    Raises UserError where `size` leaves S1 or S2 empty, or the target has no examples.
+    Use a teacher's centroids, so that the sets do not depend on the students they judge. Teachers that are to be
+    compared by these sets are all given, each with centroids of the same classes: the mean of their distances counts,
+    each teacher's over its mean pairwise distance. Classes that are nearest by one of them are nearer to each other in
+    that one than in its equals, by chance alone. Raises UserError where `size` leaves S1 or S2 empty, or the target has
+    no examples.
     """
-    if not bool(centroids[target].isfinite().all()):
+    models = [centroids] if isinstance(centroids, Tensor) else centroids
+    if not all(bool(one[target].isfinite().all()) for one in models):
         raise UserError(f"the target class {target} has no examples, so it has no nearest classes")
-    distances = centroid_distances(centroids, target)
+    distances = torch.stack([_on_its_scale(one, target) for one in models]).mean(dim=0)
     order = [k for k in distances.argsort().tolist() if k != target and not distances[k].isnan()]
     if not 1 <= size < len(order):
         raise UserError(f"S1 of {size} nearest classes out of {len(order)} others; it must be 1 to {len(order) - 1}")
     return ClassSets(target, sorted(order[:size]), sorted(order[size:]), chosen_by="nearest centroids")
+
+
+def _on_its_scale(centroids: Tensor, target: int) -> Tensor:
+    seen = centroids[centroids.isfinite().all(dim=1)]
+    return centroid_distances(centroids, target) / mean_pairwise_distance(seen)
 
 
 def class_index(name: str, class_names: Sequence[str]) -> int:

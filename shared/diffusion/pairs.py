@@ -21,7 +21,9 @@ def check_pair(low: Student, high: Student) -> None:
     """Raise UserError unless the two are students of one teacher that differ in temperature, low first, and no more."""
     for student in (low, high):
         if student.teacher is None or student.model.temperature is None:
-            raise UserError(f"{student.path} is a teacher; eta compares two students of one teacher")
+            lacking = "has no teacher" if student.teacher is None else "has no temperature"
+            what = "is a teacher" if student.model.role == "teacher" else lacking
+            raise UserError(f"{student.path} {what}; eta compares two students of one teacher")
     if low.teacher != high.teacher:
         raise UserError(f"{low.path} and {high.path} have different teachers; eta compares students of the same one")
     if not (low.model.temperature or 0) < (high.model.temperature or 0):

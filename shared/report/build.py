@@ -165,9 +165,9 @@ def _projections(results: Sequence[Result]) -> list[Block]:
 def _published(tasks: set[str]) -> list[Block]:
     return [
         Paragraph(
-            "For orientation only: Chandrasegaran et al. (ICML 2022) trained on other and larger data (IWSLT14, "
+            "For orientation only: Chandrasegaran et al. (ICML 2022) trained their own networks (IWSLT14, "
             "ImageNet-1K, CUB-200-2011) with one seed, so compare the direction of the effects with "
-            "those above, never the numbers."
+            "those above, not the numbers."
         ),
         Tables(published_tables(tasks)),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from shared.report.cells import Observations
@@ -91,7 +91,8 @@ class EtaGroup:
 
     @property
     def most_seeds(self) -> int:
-        return max(len(cell) for cell in self.cells.values())
+        """Of a target's S1 or S2 in a column: seeds that measured other classes stand in lines of their own."""
+        return max(Counter(found[:-1] for found in _measured(self.cells)).values())
 
     @property
     def title(self) -> str:

@@ -150,4 +150,6 @@ def _seeds(group: EtaGroup) -> str:
     most = group.most_seeds
     if most == 1:
         return "n = 1 seed, so no interval: read each number as one observation."
-    return f"Mean over up to {most} seeds {PLUS_MINUS} half-width of the {CONFIDENCE} interval."
+    apart = " Seeds that measured other classes stand in rows of their own."
+    told = apart if max(len(cell) for cell in group.cells.values()) < most else ""
+    return f"Mean over up to {most} seeds {PLUS_MINUS} half-width of the {CONFIDENCE} interval.{told}"

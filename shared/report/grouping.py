@@ -19,7 +19,7 @@ _STUDIED = frozenset({"alpha", "label_smoothing", "temperature", "seed"})
 
 @dataclass(frozen=True)
 class Item:
-    """One record in a comparison: a teacher (`student` is None), or a student with its teacher."""
+    """One record in a comparison: a teacher (`student` is None), or a student with the first of its teachers."""
 
     record: Result
     teacher: Model
@@ -103,26 +103,35 @@ def _rising(record: Result) -> bool:
 
 
 def settings_of(model: Model) -> Settings:
+    """What must agree between models of one table: the recipe; of a student also its loss with weights and settings."""
     recipe = {f"recipe.{k}": json.dumps(v, sort_keys=True) for k, v in model.recipe.items() if k not in _STUDIED}
     if model.role == "teacher":
         return recipe
     usual = None if model.kd_weight is None else 1.0 - model.kd_weight
     hard = model.distill.get("hard_weight", usual)
     odd = {} if hard == usual else {"hard_weight": json.dumps(hard)}  # older records do not say the usual one
-    return recipe | {"alpha": json.dumps(model.alpha), "kd_weight": json.dumps(model.kd_weight)} | odd
+    loss = model.loss or "kd"  # older records of KD do not say it
+    weights = {"alpha": json.dumps(model.alpha), "kd_weight": json.dumps(model.kd_weight), "loss": loss} | odd
+    further = {} if loss == "kd" else {k: v for k, v in model.distill.items() if k != "hard_weight"}
+    return recipe | weights | {f"distill.{k}": json.dumps(v, sort_keys=True) for k, v in further.items()}
+
+
+def _taught(item: Item) -> Settings:
+    """By which loss a student learned, and from how many teachers."""
+    loss = settings_of(item.student or item.teacher)["loss"]
+    return {"loss": loss, "number of teachers": str(max(1, len(item.record.teachers)))}
 
 
 def _split_students(group: Group) -> list[Group]:
-    """One group per student architecture and setting; the teachers stand in each."""
+    """One group per student architecture, loss, number of teachers and setting; the teachers stand in each."""
     teachers = [i for i in group.items if i.student is None]
     students = [i for i in group.items if i.student is not None]
     if not students:
         return [group]
     split: list[Group] = []
     for siblings in gather(students, lambda i: i.student.arch if i.student else ""):
-        split += split_by(
-            dataclasses.replace(group, items=siblings), "student", lambda i: settings_of(i.student or i.teacher)
-        )
+        for alike in split_by(dataclasses.replace(group, items=siblings), "student", _taught):
+            split += split_by(alike, "student", lambda i: settings_of(i.student or i.teacher))
     return [dataclasses.replace(g, items=[*teachers, *g.items]) for g in split]
 
 

@@ -40,7 +40,7 @@ def _table(scores: Scores, key: Key, task: str) -> Table | None:
     unit = "points" if unit_label(scores.metrics(key)[0], key) == " (%)" else key.scale.label
     note = (
         f"Changes in {unit}, of the mean over paired seeds. Here: {scores.title}. Others: Chandrasegaran et al. 2022, "
-        "one seed; other data, networks and recipes: compare signs and sizes of a change, loosely."
+        "one seed, by their own recipes: compare signs and sizes of a change, loosely."
     )
     return Table(f"Change of {key.scale.label} with T ({capitalized(key.label)})", header, rows, note)
 

@@ -117,8 +117,8 @@ class SeveralTeachers:
 
 
 def is_of_several(record: Result) -> bool:
-    """Whether a record is of an ensemble, or of a student that several teachers or pseudo-labels taught."""
-    student = record.kind == "model" and record.models[0].role != "teacher" and record.teacher is not None
+    """Whether a record, of whatever kind, is of an ensemble or of a student of several teachers or pseudo-labels."""
+    student = record.models[0].role != "teacher" and record.teacher is not None
     return record.kind == "ensemble" or (student and (bool(record.teachers) or record.models[0].loss in ("epl", "rpl")))
 
 

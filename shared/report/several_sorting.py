@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from shared.report.grouping import facts_of, gather, settings_of
+from shared.report.grouping import Settings, differing_fields, facts_of, gather, settings_of
 from shared.report.several import (
     DIST,
     ENSEMBLE,
@@ -25,17 +25,19 @@ from shared.report.text import NO_BREAK, count, listing
 from shared.results import Model, Result
 
 _STUDENTS = {"epl": EPL, "rpl": RPL, "dist": DIST}
+_WEIGHTS = ("alpha", "kd_weight", "hard_weight")
 
 
 def several_studies(records: Sequence[Result]) -> list[SeveralTeachers]:
     """A study for each kind of teachers, and in it for each kind of student; the ensembles stand in each."""
+    records = [record for record in records if record.kind in ("model", "ensemble")]
     own = _by_weights(records)
     studies = []
     for together in gather(filter(is_of_several, records), lambda r: _kinds(teachers_of(r), own)):
         kinds = _kinds(teachers_of(together[0]), own)
         singles = {sha: its for sha, its in own.items() if _kinds([its[0].models[0]], own) <= kinds}
         ensembles = [record for record in together if record.kind == "ensemble"]
-        families = gather((r for r in together if r.kind == "model"), lambda r: _family(r, own)) or [[]]
+        families = _families([record for record in together if record.kind == "model"], own) or [[]]
         studies += [_study([*ensembles, *family], singles, len(families), len(kinds)) for family in families]
     return studies
 
@@ -68,28 +70,45 @@ def _kinds(teachers: Sequence[Model], own: Mapping[str, list[Result]]) -> frozen
 
 def _study(records: Sequence[Result], singles: dict[str, list[Result]], families: int, kinds: int) -> SeveralTeachers:
     cells: dict[Method, dict[Replicate, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    differing = _differing(records)
     for record in sorted(records, key=lambda r: (r.provenance.finished, r.name)):
         seed = record.models[0].seed if record.kind == "model" else None
-        cells[_method(record)][frozenset(m.sha256 for m in teachers_of(record)), seed].append(record)
+        cells[_method(record, differing)][frozenset(m.sha256 for m in teachers_of(record)), seed].append(record)
     first = next((its[0] for its in singles.values()), records[0])
     study = SeveralTeachers(_title(records, first), first.data, singles, dict(cells))
     study.cautions += _doubts(study, kinds)
     if families > 1:
         study.cautions.append(
-            f"The students differ in architecture, recipe or data, so they stand in {families} separate tables; do not "
-            "compare across them."
+            "The students differ in architecture, recipe, data or the weights of their loss, so they stand in "
+            f"{families} separate tables; do not compare across them."
         )
     return study
 
 
-def _method(record: Result) -> Method:
+def _differing(records: Sequence[Result]) -> Mapping[str, Sequence[str]]:
+    """By loss, the settings in which students by KD, or by DIST, differ: they are rows of their own."""
+    found = defaultdict(list)
+    for settings in (_loss_settings(r.models[0]) for r in records if r.kind == "model" and not _by_labels(r)):
+        found[settings["loss"]].append(settings)
+    return {loss: differing_fields(settings) for loss, settings in found.items()}
+
+
+def _loss_settings(student: Model) -> Settings:
+    return {name: value for name, value in settings_of(student).items() if not name.startswith("recipe.")}
+
+
+def _method(record: Result, differing: Mapping[str, Sequence[str]]) -> Method:
     used = len(teachers_of(record))
     if record.kind == "ensemble":
         return Method(ENSEMBLE, used, record.combination or "")
     model = record.models[0]
     at = "" if model.temperature is None else f"T{NO_BREAK}={NO_BREAK}{model.temperature:g}"
     drawn = "per batch" if model.distill.get("draw") == "batch" else ""  # per example is the paper's
-    detail = {"epl": model.distill.get("ensemble", ""), "rpl": drawn}.get(model.loss or "", at)
+    settings = _loss_settings(model)
+    told = {name: "none" if value == "null" else value.strip('"') for name, value in settings.items()}
+    further = [f"{name} {told[name]}" for name in differing.get(settings["loss"], []) if name in told]
+    soft = ", ".join(filter(None, [at, *further]))
+    detail = {"epl": model.distill.get("ensemble", ""), "rpl": drawn}.get(model.loss or "", soft)
     return Method(_STUDENTS.get(model.loss or "", SOFT), used, detail)
 
 
@@ -144,6 +163,27 @@ def _doubts(study: SeveralTeachers, kinds: int) -> list[str]:
 def _overlap(sets: Iterable[frozenset[str]]) -> bool:
     members = [sha for one in sets for sha in one]
     return len(members) > len(set(members))
+
+
+def _families(students: Sequence[Result], own: Mapping[str, list[Result]]) -> list[list[Result]]:
+    """What may share a table. Students by pseudo-labels, which are compared with each other, agree in the weights of
+    their loss too; those by KD and DIST, whose weights go with the loss, stand in each.
+    """
+    families: list[list[Result]] = []
+    for alike in gather(students, lambda r: _family(r, own)):
+        soft = [record for record in alike if not _by_labels(record)]
+        weighed = gather(filter(_by_labels, alike), lambda r: _weights(r.models[0]))
+        families += [[*labelled, *soft] for labelled in weighed or [[]]]
+    return families
+
+
+def _weights(student: Model) -> tuple[str | None, ...]:
+    settings = settings_of(student)
+    return tuple(settings.get(name) for name in _WEIGHTS)
+
+
+def _by_labels(student: Result) -> bool:
+    return student.models[0].loss in ("epl", "rpl")
 
 
 def _family(record: Result, own: Mapping[str, list[Result]]) -> object:

@@ -13,15 +13,16 @@ _BLOCK = 2**20
 _ROUNDING = 1e-9  # of the sum of the differences' sizes: differences of scores are not exact
 
 
-def t_test(differences: Sequence[float]) -> float:
+def t_test(differences: Sequence[float]) -> float | None:
     """Two-sided p value of "the mean is 0": Student's paired t test with n - 1 degrees (Student 1908).
 
-    It assumes independent differences, near normal. Where all are equal: 0, or 1 if they are 0. Raises ValueError for
-    fewer than 2 differences or one that is not finite.
+    It assumes independent differences, near normal. Where all are equal, 1 if they are 0, else None: scores of a few
+    hundred items are often the same in two seeds, which is no certainty. Raises ValueError for fewer than 2 differences
+    or one that is not finite.
     """
     values = _finite(differences, at_least=2)
-    if values.min() == values.max():
-        return 1.0 if values[0] == 0.0 else 0.0
+    if _equal(values):
+        return None if values.any() else 1.0
     return t_tails(_standardized(values) * math.sqrt(len(values)), len(values) - 1)
 
 
@@ -34,7 +35,7 @@ def effect_size(differences: Sequence[float]) -> float | None:
     """
     values = _finite(differences, at_least=1)
     degrees = len(values) - 1
-    if degrees < 2 or values.min() == values.max():
+    if degrees < 2 or _equal(values):
         return None
     log_unbiased = math.lgamma(degrees / 2) - math.log(degrees / 2) / 2 - math.lgamma((degrees - 1) / 2)
     return _standardized(values) * math.exp(log_unbiased)
@@ -70,6 +71,11 @@ def _finite(differences: Sequence[float], at_least: int) -> NDArray[np.float64]:
     if values.ndim != 1 or len(values) < at_least or not np.isfinite(values).all():
         raise ValueError(f"want {at_least} or more differences, all finite, got {differences}")
     return values
+
+
+def _equal(values: NDArray[np.float64]) -> bool:
+    """Within rounding."""
+    return bool(np.ptp(values) <= _ROUNDING * np.abs(values).max())
 
 
 def _standardized(values: NDArray[np.float64]) -> float:

@@ -32,6 +32,9 @@ def overrides(experiment: str, folder: str, cub: str, output: str) -> list[str]:
         given += [f"teacher={output}/{study}_teacher/last.safetensors", "temperature=2"]
     if experiment == "cub_mobilenetv2":  # untrained, its gradient's norm is 1e4
         given += ["recipe.lr=1e-6"]
+    # Two processes draw other masks than one does, and are to train alike.
+    dropped = {"cub_mobilenetv2": "drop_rate", "cub_convnext_tiny": "drop_path_rate"}.get(experiment)
+    given += [f"model.kwargs.{dropped}=0"] if dropped else []
     return [*given, f"output={output}/{experiment}"]
 
 

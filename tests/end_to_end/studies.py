@@ -32,7 +32,7 @@ def kill_in_the_middle(command: list[str], folder: Path, begun: Callable[[], boo
     wait_for(lambda: not working_in(folder), seconds=15)  # what it had started ends with it, not after its work
 
 
-def assert_same_records(folder: Path, whole: Path, part: str) -> None:
+def assert_same_records(folder: Path, whole: Path, part: str = "") -> None:
     """Of `whole`, those with `part` in their names; but for the projection, which is of all that a study has."""
     mine, theirs = by_name(folder), by_name(whole)
     names = {name for name, result in theirs.items() if part in name and result.kind != "projection"}

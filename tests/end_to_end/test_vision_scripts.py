@@ -27,13 +27,20 @@ def test_the_tables_from_teachers_to_the_report(tmp_path):
     folder = write_folder(tmp_path / "data", classes=4, train=8, val=3)
     cub = write_cub(tmp_path / "cub").parent
     (tmp_path / "sets.yaml").write_text("class_0: {s1: [class_1], s2: null}\n")
-    images = {"STUDENTS": "resnet18", "SETS": str(tmp_path / "sets.yaml"), "FIGURE": "class_0,class_1,class_2"}
+    images = {"STUDENTS": "resnet18", "TEMPERATURES": "2 1", "FIGURE": "class_0,class_1,class_2"}
+    images |= {"SETS": str(tmp_path / "sets.yaml")}
     done = script("imagenet", folder, tmp_path / "imagenet", *SMALL, "data.validation_size=8", **images)
     assert done.returncode == 0, done.stderr
     assert "step 9 of 9: report" in done.stdout
     kinds = sorted(result.kind for result in read_results(tmp_path / "imagenet"))
     assert kinds == ["diffusion", *["model"] * 6, "projection"]
     assert len(list((tmp_path / "imagenet").glob("*/scores/predictions.npz"))) == 3
+    [eta] = [result for result in read_results(tmp_path / "imagenet") if result.kind == "diffusion"]
+    assert [model.temperature for model in eta.models] == [1, 2]
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "imagenet").rglob("result.json")}
+    again = script("imagenet", folder, tmp_path / "imagenet", *SMALL, "data.validation_size=8", **images)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in written} == written  # nothing is measured twice
     birds = {"STUDENTS": "resnet50", "IMAGENET": str(tmp_path / "imagenet")}
     birds |= {"SETS": str(tmp_path / "birds.yaml"), "FIGURE": "0,1,2"}
     (tmp_path / "birds.yaml").write_text("'0': {s1: ['1'], s2: null}\n")
@@ -48,6 +55,8 @@ def test_a_missing_folder_is_one_line(tmp_path):
         ((), {}, "name the data and the output folder"),
         ((tmp_path / "no", "x"), {}, "is not a folder"),
         ((tmp_path, "x"), {"FIGURE_T": "1 5"}, "FIGURE_T names T = 5"),
+        ((tmp_path, "x"), {"TEMPERATURES": "1 2 T"}, ": T is not right; e.g. TEMPERATURES"),
+        ((tmp_path, "x"), {"SEEDS": "08"}, "SEEDS 08: 08 is not right"),
     ):
         done = script("imagenet", *words, **choices)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -49,7 +49,7 @@ def test_stronger_teachers_end_in_the_report(run: Command, tmp_path: Path) -> No
     ("options", "message"),
     [
         (["--sed", "1"], "unknown option --sed; see --help"),
-        (["--seeds", "one"], '--seeds one: want whole numbers, e.g. "1 2 3"'),
+        (["--seeds", "one"], '--seeds one: one is not right; e.g. --seeds "1 2 3"'),
         (["--workers", "0"], "--workers 0: want a whole number above 0"),
         (["--output"], "--output needs a value; see --help"),
     ],

@@ -72,11 +72,14 @@ def test_smoothed_cross_entropy_trains_as_fairseqs_criterion_at_the_stated_epsil
 def test_a_hydra_sweep_trains_a_student_for_each_temperature(
     fork: Command, corpus: Path, teacher: Path, tmp_path: Path
 ) -> None:
-    """Whole numbers, as one types them, and the folders that the head of the file promises."""
+    """Whole numbers, as one types them, and the folders that the head of the file promises.
+
+    The losses of these rise from job to job; each job keeps its own best.
+    """
     trained(
         fork(
             *("fairseq-hydra-train", "--config-dir", "nmt_plugin/conf", "--config-name", "word_kd", "-m"),
-            *("criterion.temperature=1,2,3,64", f"task.data={corpus / 'data-bin'}"),
+            *("criterion.temperature=64,3,2,1", f"task.data={corpus / 'data-bin'}"),
             *(f"criterion.teacher={teacher / 'checkpoint_last.pt'}", "optimization.max_update=2"),
             *(f"checkpoint.save_dir={tmp_path}/${{hydra:job.override_dirname}}", f"hydra.sweep.dir={tmp_path}/logs"),
         )
@@ -86,5 +89,7 @@ def test_a_hydra_sweep_trains_a_student_for_each_temperature(
     states = [read_checkpoint(str(folder / "checkpoint_last.pt")) for folder in folders]
     assert [state["cfg"]["criterion"]["temperature"] for state in states] == [1, 2, 3, 64]
     assert [state["optimizer_history"][-1]["num_updates"] for state in states] == [2] * 4
+    kept = [read_checkpoint(str(folder / "checkpoint_best.pt"))["extra_state"] for folder in folders]
+    assert all(state["best"] == state["val_loss"] for state in kept)
     tables = [state["model"]["decoder.embed_tokens.weight"] for state in states]
     assert not any(torch.equal(tables[0], table) for table in tables[1:])

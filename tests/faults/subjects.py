@@ -71,7 +71,8 @@ def _of_nmt_study(folder: Path) -> dict[str, Any]:
     sets = of_records(folder, "sets.json")
     for record in sets.values():
         del record["name"]  # it ends in a digest of what it was made of
-    records = renamed(of_records(folder) | sets, names)
+    short = {digest[:12]: name for digest, name in names.items()}  # as notes name a model
+    records = renamed(of_records(folder) | sets, names | short)
     return records | checkpoints | of_files(folder, "outcomes.npz", "study.json")
 
 

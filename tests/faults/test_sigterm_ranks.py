@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,17 @@ def _each_started(inputs: Inputs, output: Path) -> list[str]:
     return ["bash", "-c", f"rm -f {meeting}; {command} 1 & exec {command} 0"]
 
 
-@pytest.mark.parametrize(("name", "command"), [("vision.train", _by_lightning), ("word_kd", _each_started)])
+def _spawned(inputs: Inputs, output: Path) -> list[str]:
+    """fairseq-train on what it takes for two GPUs: it launches the two, and is itself the one that is told."""
+    command = SUBJECTS["word_kd"].command(inputs, output)
+    code = "import torch; torch.cuda.device_count = lambda: 2; from fairseq_cli.train import cli_main; cli_main()"
+    flags = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
+    return [sys.executable, "-c", code, *command[command.index(str(inputs.corpus() / "data-bin")) :], *flags]
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("vision.train", _by_lightning), ("word_kd", _each_started), ("word_kd", _spawned)]
+)
 def test_it_ends_with_a_checkpoint_and_143_and_goes_on(
     name: str, command: Callable[[Inputs, Path], list[str]], inputs: Inputs, tmp_path: Path
 ) -> None:

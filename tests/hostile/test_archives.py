@@ -103,6 +103,11 @@ HOSTILE: dict[str, Callable[[str], bytes]] = {
     "a global pax header of 128 MiB": zeros(tarfile.XGLTYPE),
     "a long name of 128 MiB": zeros(tarfile.GNUTYPE_LONGNAME),
     "a long link of 128 MiB": zeros(tarfile.GNUTYPE_LONGLINK),
+    "a negative size in a pax header": pax(b"13 size=-512\n"),
+    "a sparse file with its map before its data": pax(b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"),
+    "a sparse file of GNU's own kind": lambda top: packed(
+        file(f"{top}/a"), (member(f"{top}/b", tarfile.GNUTYPE_SPARSE, size=1024), bytes(1024))
+    ),
     "a sparse map that is no number": pax(b"31 GNU.sparse.map=one,two,three\n"),
     "a sparse file of 1 EiB": pax(b"38 GNU.sparse.size=1152921504606846976\n"),
     "no archive": lambda top: b"\x1f\x8b\x08\0 not at all",

@@ -158,7 +158,7 @@ def test_a_line_of_a_megabyte_stays_in_a_test_set_that_is_given(write: Write, tm
         path.write_text(text + "longue " * 142_000 + "\n")
     given = [str(path) for path in held]
     taken = command(tmp_path / "corpus", files, "--valid", *given, "--test", *given)
-    del taken[taken.index("--valid-size") : taken.index("--block")]
+    del taken[taken.index("--valid-size") : taken.index("--vocab-size")]
     main(taken)
     assert check_aligned(tmp_path / "corpus") == COUNT + 2
 

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nmt_plugin.criterions import WordKDCriterion
 from nmt_plugin.teachers.cached import CachedTeacher
 from nmt_plugin.teachers.live import LiveTeacher
-from nmt_plugin.teachers.store import DONE, SENTENCE
+from nmt_plugin.teachers.store import DONE, SENTENCE, read_manifest
 from nmt_plugin.teachers.writer import Writer
+from shared.errors import UserError
+from shared.files import sha256
 
 MakeCache = Callable[..., Path]
 TRAIN = ("--topk", "4", "--split", "train")
@@ -25,11 +28,11 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(make_cache: MakeCache, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+def refused(make_cache: MakeCache, capsys: pytest.CaptureFixture[str], *flags: str, output: str = "cache") -> str:
     """The error line of a run that ends with status 2."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as stopped:
-        make_cache(*flags)
+        make_cache(*flags, output=output)
     assert stopped.value.code == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
     return line
@@ -260,6 +263,30 @@ def test_a_damaged_cache_is_not_taken_for_a_finished_one(
 def test_a_sentence_longer_than_a_batch_has_one_of_its_own(make_cache: MakeCache, computed: list[int]) -> None:
     make_cache(*TRAIN, "--max-tokens", "2")
     assert sorted(computed) == list(range(12))
+
+
+def test_a_cache_holds_all_parts_of_the_training_data(
+    tiny: ModuleType, make_cache: MakeCache, data_bin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """train, train1, ..., as fairseq-train reads them; and the first alone, as in validation."""
+    folder = make_cache(*TRAIN, output="first")
+    one = read_manifest(folder / "train")
+    for number, count in ((1, 7), (2, 3), (4, 5)):  # nothing follows a gap
+        tiny.write_split(data_bin, f"train{number}", tiny.sentences(count, seed=3 + number))
+    assert "holds another cache (sentences, tokens, data)" in refused(make_cache, capsys, *TRAIN, output="first")
+    folder = make_cache(*TRAIN)
+    manifest = read_manifest(folder / "train")
+    assert manifest.sentences == 22
+    assert manifest.data == one.data | {path.name: sha256(path) for path in data_bin.glob("train[12].*.??.???")}
+    for combine in (True, False):
+        task = tiny.task(data_bin)
+        task.cfg.upsample_primary = 1
+        task.load_dataset("train", combine=combine)
+        criterion = WordKDCriterion(task, 0.0, teacher_cache=str(folder))
+        criterion(tiny.model(task), tiny.loaded_batch(task, range(22 if combine else 12)))
+    tiny.write_split(data_bin, "train2", tiny.sentences(3, seed=9))
+    with pytest.raises(UserError, match=r"a cache of other data: train2\.en-de\.\S+ in"):
+        CachedTeacher(str(folder), tiny.task(data_bin))
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ def test_given_splits(write: Write, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [one["file"] for one in card["inputs"]["train"]] == ["a.en", "a.fr", "b.en", "b.fr"]
     assert lines(tmp_path / "c/raw/test.fr") == numbered(4, 100)[1].splitlines()
     assert not any(str(tmp_path) in line for line in lines(tmp_path / "c/card.json"))
+    assert card["request"]["block"] == 20  # as in the cards of before --block was for splits that are taken
     main(arguments)
     assert "is already built" in capsys.readouterr().out
     Path(files[0]).write_text(source.replace("sentence 7", "phrase 7"))
@@ -235,6 +236,9 @@ def test_mistakes(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "--train has 3 files; give pairs" in fails(capsys, command(output, "--train", *train, train[0]))
     assert "no such file" in fails(capsys, command(output, "--train", train[0], "none.fr"))
     assert "--test and --test-size are both given" in fails(capsys, command(output, *given, "--test-size", 5))
+    assert "--block is for splits that are taken" in fails(capsys, command(output, *given, "--block", 20))
+    leaks = fails(capsys, command(output, "--train", *train, "--keep-leaks"))
+    assert "--keep-leaks is for a given --valid and --test" in leaks
     assert "both en" in fails(capsys, [*command(output, *given), "--target-lang", "en"])
     assert "letters, digits" in fails(capsys, [*command(output, *given), "--target-lang", "pt-br"])
     assert not output.exists()

@@ -8,7 +8,7 @@ import pytest
 
 from nmt_plugin.corpora.corpus import Corpus
 from nmt_plugin.evaluate import main
-from nmt_plugin.scores import model_scores
+from nmt_plugin.scores import generation, model_scores
 from nmt_plugin.scores.generation import Search, read_hypotheses
 from nmt_plugin.scores.model_scores import Request, default_output, find_checkpoints, score_model
 from nmt_plugin.scores.scoring import Scoring, score
@@ -165,6 +165,34 @@ def test_what_cannot_be_recorded_is_refused_before_the_translation(
     (data / "dict.en.txt").write_text("".join(reversed(lines)))
     with pytest.raises(UserError, match=r"dict\.en\.txt is missing or changed since the corpus was built"):
         score_model(request)
+
+
+def test_other_scores_of_a_run_use_its_own_translations(
+    tiny: ModuleType, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the same search alone, and another search of other scores leaves the run's own translations as they are."""
+    asked: list[Path] = []
+
+    def generate(checkpoint: Path, corpus: Corpus, subset: str, search: Search, folder: Path) -> None:
+        asked.append(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"generate-{subset}.txt").write_text(f"D-0\t-0.1\tw1 w2 {search.beam}\n")
+
+    monkeypatch.setattr(generation, "_generate", generate)
+    run = corpus / "run"
+    run.mkdir()
+    model = tiny.model(tiny.task())
+    last = tiny.save_checkpoint(run / "checkpoint_last.pt", model, {"_name": "cross_entropy"}, corpus / "data-bin")
+    for path, own in ((run, run), (last, run / "scores-checkpoint_last-test")):
+        asked.clear()
+        for scoring in (Scoring(), Scoring(lowercase=True), Scoring(tokenize="intl")):
+            score_model(Request(path, corpus, "test", Search(), scoring))
+        assert asked == [own / "generate" / "last"]
+        score_model(Request(path, corpus, "test", Search(beam=2), Scoring(lowercase=True)))
+        assert len(asked) == 2
+        assert (asked[0] / "generate-test.txt").read_text() == "D-0\t-0.1\tw1 w2 5\n"
+    score_model(Request(run, corpus, "test", Search(), Scoring(), output=corpus / "elsewhere"))
+    assert asked[2:] == [corpus / "elsewhere" / "generate" / "last"]
 
 
 def test_records_of_two_runs_have_two_names(tmp_path: Path) -> None:

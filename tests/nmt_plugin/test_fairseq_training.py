@@ -3,7 +3,8 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 from fairseq import checkpoint_utils
+from fairseq.dataclass.configs import CheckpointConfig
 from fairseq.file_io import PathManager
+from fairseq_cli.train import should_stop_early
 
 import nmt_plugin  # noqa: F401  (its import takes their places)
 from nmt_plugin.fairseq_training import _Loop
@@ -118,6 +121,57 @@ def test_a_training_that_is_finished_makes_no_further_update(tmp_path: Path) -> 
     fake.trained = 4
     assert fake.module.train(fake.cfg, fake.trainer, None, None) == ([1.0], False)
     assert fake.trained == 5
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Callable[[float], bool]]]:
+    """`begin(name, restored)`: a training in a folder of this name, from a checkpoint that says `restored`; what it
+    gives takes a validation's loss, saves, and tells whether fairseq stops at its patience of 2.
+    """
+    module = FakeTraining(tmp_path).module
+    module.should_stop_early = should_stop_early  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fairseq_cli.train", module)
+    place = SimpleNamespace(epoch=1, end_of_epoch=lambda: True, state_dict=dict, load_state_dict=lambda state: None)
+
+    def begin(name: str, restored: dict[str, Any] | None = None) -> Callable[[float], bool]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        cfg = CheckpointConfig(save_dir=str(tmp_path / name), no_epoch_checkpoints=True, patience=2)
+        trainer = SimpleNamespace(
+            should_save_checkpoint_on_current_rank=True, data_parallel_world_size=1, data_parallel_rank=0,
+            checkpoint_suffix="", task=None, consolidate_optimizer=lambda: None, get_num_updates=lambda: 1,
+            load_checkpoint=lambda *_, **__: restored, get_train_iterator=lambda **_: place, lr_step=lambda epoch: None,
+            save_checkpoint=lambda path, state: torch.save(state, path),
+        )  # fmt: skip
+        checkpoint_utils.load_checkpoint(cfg, trainer)
+
+        def validated(loss: float) -> bool:
+            stops: bool = should_stop_early(SimpleNamespace(checkpoint=cfg), loss)
+            checkpoint_utils.save_checkpoint(cfg, trainer, place, loss)
+            return stops
+
+        return validated
+
+    yield begin
+    for function in (checkpoint_utils.save_checkpoint, should_stop_early):
+        vars(function).clear()
+
+
+def test_each_training_of_a_process_has_its_own_best(tmp_path: Path, begin: Callable[..., Any]) -> None:
+    """As the jobs of a Hydra sweep: of two temperatures, the losses of one may all be above those of the other."""
+
+    def best(name: str) -> Any:
+        return torch.load(tmp_path / name / "checkpoint_best.pt", weights_only=True)["best"]
+
+    first = begin("first")
+    assert [first(loss) for loss in (2.0, 1.0, 3.0)] == [False, False, False]
+    second = begin("second")
+    assert [second(loss) for loss in (9.0, 8.0, 9.0, 9.0)] == [False, False, False, True]
+    assert (best("first"), best("second")) == (1.0, 8.0)
+    resumed = begin("resumed", {"best": 8.0, "train_iterator": {"epoch": 1}})
+    resumed(8.5)
+    assert not (tmp_path / "resumed" / "checkpoint_best.pt").exists()
+    resumed(7.0)
+    assert best("resumed") == 7.0
 
 
 def in_its_search_for_the_layer(error: Exception) -> Exception:

@@ -1,5 +1,6 @@
 """What a checkpoint, an ensemble and a cache say of themselves in a record."""
 
+import dataclasses
 import json
 import shutil
 from argparse import Namespace
@@ -47,6 +48,26 @@ def test_card_of_a_teacher(
     assert trained.training_seconds == 34.5
 
 
+@pytest.mark.parametrize(
+    ("group", "key", "usual", "other"),
+    [
+        ("distributed_training", "distributed_world_size", 1, 4),
+        ("common", "amp", False, True),
+        ("criterion", "ignore_prefix_size", 0, 1),
+    ],
+)
+def test_a_recipe_names_what_is_unusual(teachers: list[Path], group: str, key: str, usual: Any, other: Any) -> None:
+    """Four processes at --max-tokens 1000 make updates of 4000. Records of before it was looked at still agree."""
+    before = TrainedModel(teachers[0]).card().recipe
+    state = torch.load(teachers[0], weights_only=True)
+    recipes = []
+    for value in (usual, other):
+        state["cfg"].setdefault(group, {})[key] = value
+        torch.save(state, teachers[0])
+        recipes.append(TrainedModel(teachers[0]).card().recipe)
+    assert json.dumps(recipes) == json.dumps([before, before | {f"{group}.{key}": other}])
+
+
 def test_a_student_names_the_teacher_that_taught_it(
     student: Callable[..., TrainedModel], tiny: ModuleType, teachers: list[Path], data: Path
 ) -> None:
@@ -92,6 +113,44 @@ def test_card_of_a_student(
     teacher = trained.teacher()
     assert teacher is not None
     assert (teacher.role, teacher.alpha) == ("teacher", 0.1)
+
+
+def test_card_of_a_student_that_learned_from_labels_alone(
+    make_cache: Callable[..., Path], teachers: list[Path], student: Callable[..., TrainedModel]
+) -> None:
+    """At weight 0 the temperature and the loss against the teacher change nothing; the card still names the teacher."""
+    live = {"teacher": str(teachers[0]), "kd_weight": 0.0, "label_smoothing": 0.1}
+    first = student(**live, temperature=1.0).card()
+    assert (first.role, first.temperature, first.kd_weight, first.alpha) == ("student", None, 0.0, 0.1)
+    assert (first.loss, first.distill) == (None, {})
+    same = student(**live, temperature=3.0, kd_loss="dist", dist_beta=2.0)
+    assert dataclasses.replace(same.card(), sha256=first.sha256) == first
+    assert same.teacher() == teacher_card(str(teachers[0]))
+    cached = student(teacher_cache=str(make_cache("--topk", "4")), kd_weight=0.0, topk_policy="tail").card()
+    assert cached.recipe == first.recipe
+
+
+def test_a_student_of_translations_says_whose_they_are(
+    student: Callable[..., TrainedModel], teachers: list[Path], data: Path
+) -> None:
+    """By the card of the corpus, when it was trained; the same for the students of each teacher's own translations."""
+    before = student(teacher=str(teachers[0])).card().recipe
+    search = {"beam": 5, "lenpen": 1.0, "max_len": 200, "max_tokens": 8000}
+    request = {"corpus": "sequence-kd", "teacher_sha256": sha256(teachers[0]), **search}
+    card = data.parent / "card.json"
+    said = []
+    for teacher in teachers:
+        card.write_text(json.dumps({"request": request, "files": {}}))
+        made = student(teacher=str(teacher))
+        card.unlink()
+        said.append(made.card().recipe)
+        assert made.teacher() == teacher_card(str(teacher))
+    by = [
+        f"translations by {who}, beam 5, lenpen 1.0, max_len 200" for who in ("the teacher", sha256(teachers[0])[:12])
+    ]
+    assert said == [before | {"data.targets": text} for text in by]
+    card.write_text(json.dumps({"request": {"corpus": "text"}, "files": {}}))
+    assert student(teacher=str(teachers[0])).card().recipe == before
 
 
 def test_an_unknown_criterion_is_refused(tiny: ModuleType, data: Path, tmp_path: Path) -> None:

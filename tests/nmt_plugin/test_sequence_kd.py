@@ -166,6 +166,18 @@ def test_sources_that_the_teacher_cannot_read_are_left_out(tiny: ModuleType, dat
         _ = BeamSearch(teacher, task, Search(max_tokens=2)).fitting
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_teacher_that_diverged_is_refused(tiny: ModuleType, data: Path, tmp_path: Path, value: float) -> None:
+    """fairseq's search would end in an assertion of its own."""
+    task = _task_with_train(tiny, data)
+    model = tiny.model(task)
+    model.decoder.layers[0].fc1.weight.data[0, 0] = value
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", model, {"_name": "cross_entropy"}, data)
+    said = r"the teacher's weights decoder\.layers\.0\.fc1.weight are not all finite numbers: its training diverged"
+    with pytest.raises(UserError, match=said):
+        BeamSearch(LiveTeacher(str(checkpoint), task), task, Search())
+
+
 @pytest.mark.parametrize("flags", [("--beam", "0"), ("--lenpen", "nan"), ("--shard-size", "0")])
 def test_settings_out_of_range_are_refused(flags: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

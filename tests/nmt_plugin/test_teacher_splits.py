@@ -1,16 +1,19 @@
 """What a teacher cannot serve is refused before the first update, not in the middle of a training."""
 
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nmt_plugin.criterions import WordKDCriterion
 from nmt_plugin.teachers.cached import CachedTeacher
+from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError
 
 MakeCache = Callable[..., Path]
@@ -96,6 +99,50 @@ def test_each_part_of_sharded_data_is_checked(
     with pytest.raises(SystemExit):
         criterion(student, tiny.loaded_batch(task, [1, 3]))
     assert "1 sentences of the train data (the first: 0)" in capsys.readouterr().err
+
+
+def test_a_task_of_several_language_pairs_is_refused(
+    tiny: ModuleType,
+    make_cache: MakeCache,
+    teachers: list[Path],
+    data_bin: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The student's, and then the teacher's."""
+    teacher, cache = str(teachers[0]), str(make_cache("--topk", "4"))
+    pairs = Namespace(_name="multilingual_translation", data=str(data_bin), lang_pairs="en-de,de-en")
+    student = SimpleNamespace(cfg=None, args=pairs)
+    state = torch.load(teacher, weights_only=True)
+    torch.save(state | {"cfg": state["cfg"] | {"task": pairs}}, tmp_path / "pairs.pt")
+    for teach in (
+        lambda: LiveTeacher(teacher, student),
+        lambda: CachedTeacher(cache, student),
+        lambda: LiveTeacher(str(tmp_path / "pairs.pt"), tiny.task(data_bin)),
+    ):
+        with pytest.raises(UserError, match="the task multilingual_translation is for several language pairs"):
+            teach()
+    with pytest.raises(SystemExit):
+        make_cache("--teacher", str(tmp_path / "pairs.pt"), output="other")
+    assert "error: the task multilingual_translation is for several language pairs" in capsys.readouterr().err
+
+
+def test_a_task_of_the_older_kind_is_served(
+    tiny: ModuleType, make_cache: MakeCache, teachers: list[Path], data_bin: Path
+) -> None:
+    """fairseq keeps its settings in a Namespace, and such a task may call them `args`."""
+    state = torch.load(teachers[0], weights_only=True)
+    state["cfg"]["task"] = Namespace(task="translation", **state["cfg"]["task"])
+    torch.save(state, teachers[0])
+    task = tiny.task(data_bin)
+    task.args, task.cfg = Namespace(data=str(data_bin), source_lang="en", target_lang="de"), None
+    assert LiveTeacher(str(teachers[0]), task).max_positions() == (64, 64)
+    folder = make_cache("--topk", "4", "--source-lang", "en", "--target-lang", "de")
+    assert CachedTeacher(str(folder), task).manifest.split == "train"
+    state["cfg"]["task"].source_lang = "de"
+    torch.save(state, teachers[0])
+    with pytest.raises(UserError, match="the teacher's source_lang is 'de', the data's 'en'"):
+        LiveTeacher(str(teachers[0]), task)
 
 
 def test_each_split_of_a_cache_knows_its_own_long_sentences(

@@ -1,5 +1,7 @@
 import dataclasses
 import gzip
+import itertools
+import shlex
 import struct
 import sys
 import typing
@@ -38,6 +40,20 @@ def compose_settings(command: str, overrides: list[str]) -> Any:
         settings = typed(hydra.compose(command, overrides), KINDS[command])
     settings.check()
     return settings
+
+
+def commands_at_head(path: Path) -> tuple[str, list[list[str]]]:
+    """The command that a file of conf names first, and the words of every point of its sweep, less -m."""
+    lines = [line for line in path.read_text().splitlines() if line != "# @package _global_"]
+    last = next(number for number, line in enumerate(lines) if not line.endswith("\\"))
+    text = " ".join(line.removeprefix("#").rstrip("\\") for line in lines[: last + 1])
+    program, words = shlex.split(text)[:3], [word for word in shlex.split(text)[3:] if word != "-m"]
+    assert program[:2] == ["python", "-m"]
+    swept = [word.partition("=") for word in words]
+    choices = [
+        [f"{key}={choice}" for choice in ([value] if "[" in value else value.split(","))] for key, _, value in swept
+    ]
+    return program[2].removeprefix("vision."), [list(point) for point in itertools.product(*choices)]
 
 
 def settings_classes() -> set[type]:

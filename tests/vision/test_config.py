@@ -5,12 +5,21 @@ from pathlib import Path
 
 import hydra
 import pytest
+import timm
+import torch
+import torchvision
+from timm.layers import DropPath
 
 from shared.errors import UserError
+from tests.vision.conftest import commands_at_head
 from tests.vision.generated import write_cifar5m, write_cub
 from vision.cli import CONF
 
 TEACHER = ["teacher=t.safetensors", "temperature=2"]
+
+
+# Published training images, of which validation_size are held out.
+TRAINING_IMAGES = {"fashion_mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "cub": 5_994, "digits": 1_500}
 
 
 def yaml_files():
@@ -29,6 +38,21 @@ def test_every_file_begins_with_a_command_and_comments_every_key(path: Path):
         key = re.match(r" *([a-z_0-9]+):", line)
         if key and key[1] not in {"defaults", *explained} and not line.startswith("    "):
             assert above.lstrip().startswith("#") or "  # " in line or ": {s1" in line, line
+
+
+@pytest.mark.parametrize("path", yaml_files(), ids=lambda path: str(path.relative_to(CONF)))
+def test_the_command_that_a_file_begins_with_is_accepted(compose, path):
+    """And trains on no more images than there are; on fewer only for the demo's data, or where it says so."""
+    command, points = commands_at_head(path)
+    for words in points:
+        settings = compose(command, words)  # refused where a key that must be given is missing
+        if command != "train":
+            continue
+        data, used = settings.data, settings.recipe.train_size
+        assert data.name in ("digits", "cifar5m") or data.data_dir is not None
+        if used is not None:
+            assert used <= TRAINING_IMAGES[data.name] - data.validation_size
+            assert data.name == "fashion_mnist" or any(word.startswith("recipe.train_size=") for word in words)
 
 
 @pytest.mark.parametrize("command", [p.stem for p in sorted(CONF.glob("*.yaml"))])
@@ -51,6 +75,20 @@ def test_every_experiment_composes(compose, option):
     chosen = [f"{key}={given[key]}" for key in (required.group(1).split(", ") if required else [])]
     settings = compose("train", [f"experiment={option}", "output=x", *chosen])
     assert (settings.teacher is None) == ("teacher" in option)
+
+
+@pytest.mark.parametrize("student", ["resnet18", "resnet50", "mobilenetv2", "convnext_tiny"])
+def test_a_student_of_cub_has_the_dropout_of_torchvisions_network(compose, student):
+    """Which the authors' code trains, all but the classifier as it comes."""
+    model = compose("train", [f"experiment=cub_{student}", "output=x", "teacher=t", "temperature=1"]).model
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model(model.weights.split(":")[1], weights=None)
+        ours = timm.create_model(model.name, **model.kwargs)
+    dropout = [part.p for part in theirs.modules() if isinstance(part, torch.nn.Dropout)]
+    assert [ours.drop_rate] == (dropout or [0.0])
+    depth = [part.p for part in theirs.modules() if isinstance(part, torchvision.ops.StochasticDepth)]
+    dropped = [part.drop_prob for part in ours.modules() if isinstance(part, DropPath)]
+    assert dropped == pytest.approx([rate for rate in depth if rate > 0])
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,9 @@ def test_nearest_sets_are_the_teachers_nearest_centroids(compose, pair, study, t
     names = load_card(study.teacher).class_names
     assert sorted(rows[0].members) == sorted(names[k] for k in order)
     assert (rows[0].chosen_by, len(rows[1].members)) == ("nearest centroids", 7)
+    chooser, sets = read_result(tmp_path / "result.json").notes
+    assert load_card(study.teacher).model.sha256[:12] in chooser
+    assert sets == f"bag (nearest centroids): S1 {', '.join(rows[0].members)}; S2 every other class"
 
 
 def test_sets_of_a_file(compose, pair, tmp_path):
@@ -114,6 +117,25 @@ def test_students_that_differ_in_more_than_temperature(compose, pair, study, tmp
     (tmp_path / "other.json").write_text(json.dumps(card))
     with pytest.raises(UserError, match=message):
         diffusion(compose("diffusion", [*pair, f"high={tmp_path}/other.safetensors"]))
+
+
+def test_students_of_several_teachers_have_all_of_them_in_common(compose, pair, study, tmp_path):
+    """A student of teachers A and B, and one of A and C, say nothing of T; the record names all teachers."""
+
+    def of(path, *further):
+        card = json.loads(path.with_suffix(".json").read_text())
+        card["teachers"] = [card["teacher"], *({**card["teacher"], "sha256": other * 64} for other in further)]
+        made = tmp_path / "".join((path.parent.name, *further, path.name))
+        made.write_bytes(path.read_bytes())
+        made.with_suffix(".json").write_text(json.dumps(card))
+        return made
+
+    low = f"low={of(study.low, 'b')}"
+    for high in (study.high, of(study.high, "c")):
+        with pytest.raises(UserError, match="differ in further teachers"):
+            diffusion(compose("diffusion", [*pair, low, f"high={high}"]))
+    diffusion(compose("diffusion", [*pair, low, f"high={of(study.high, 'b')}"]))
+    assert [model.sha256[0] for model in read_result(tmp_path / "result.json").teachers][1] == "b"
 
 
 def test_the_last_epoch_is_not_compared_with_the_best(compose, pair, study):

@@ -1,8 +1,6 @@
 """The experiment files of Huang et al. 2022 (DIST) and Kaplun et al. 2022 against the papers' tables."""
 
-import itertools
 import re
-import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import timm
 import torchvision
 
 from shared.errors import UserError
-from tests.vision.conftest import compose_settings
+from tests.vision.conftest import commands_at_head, compose_settings
 from vision.cli import CONF
 
 FOLDER = CONF / "experiment"
@@ -46,16 +44,9 @@ ROWS = {
 
 def commands(name: str) -> list[list[str]]:
     """What the file's head says to run: the words of every point of its sweep, less the program and -m."""
-    lines = (FOLDER / f"{name}.yaml").read_text().splitlines()[1:]
-    last = next(number for number, line in enumerate(lines) if not line.endswith("\\"))
-    text = " ".join(line.removeprefix("#").rstrip("\\") for line in lines[: last + 1])
-    program, words = shlex.split(text)[:3], [word for word in shlex.split(text)[3:] if word != "-m"]
-    assert program == ["python", "-m", "vision.train"]
-    swept = [word.partition("=") for word in words]
-    choices = [
-        [f"{key}={choice}" for choice in ([value] if "[" in value else value.split(","))] for key, _, value in swept
-    ]
-    return [list(point) for point in itertools.product(*choices)]
+    command, points = commands_at_head(FOLDER / f"{name}.yaml")
+    assert command == "train"
+    return points
 
 
 @cache

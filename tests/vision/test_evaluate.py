@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from shared.errors import UserError
+from shared.naming import unique_name
 from shared.predictions import read_predictions
 from shared.results import read_result
 from tests.vision.generated import write_folder
@@ -119,6 +120,69 @@ def test_other_files_are_scored_where_the_user_says_so(compose, study, make_fash
     assert result.metrics["test/top1"].value == pytest.approx(100 * (logits.argmax(1) == images.labels).double().mean())
     nll = torch.nn.functional.cross_entropy(logits, images.labels)
     assert result.metrics["test/nll"].value == pytest.approx(float(nll), rel=1e-4)
+
+
+def test_a_checkpoint_is_scored_on_what_it_never_saw(compose, study, make_fashion_mnist, tmp_path):
+    """As its export is: `config.yaml` beside it says of which files, and which images were held out."""
+    checkpoint = f"checkpoint={study.low.with_name('last.ckpt')}"
+    seen = [f"data.data_dir={study.data}", "data.validation_size=100", checkpoint, "split=val"]
+    with pytest.raises(UserError, match=r"validation_size of .*last\.ckpt and of fashion_mnist differ: 60 and 100"):
+        evaluate(compose("evaluate", seen))
+    evaluate(compose("evaluate", [*seen, "other_data=true"]))
+    other = make_fashion_mnist(tmp_path / "other", test=50)
+    with pytest.raises(UserError, match=r"sha256 of the files of .*last\.ckpt"):
+        evaluate(compose("evaluate", [f"data.data_dir={other}", "data.validation_size=60", checkpoint]))
+
+
+@pytest.fixture
+def resized(compose, study, tmp_path):
+    """Settings of a data set on disk, and `export(resize=..., ...)`: a model that was trained there so."""
+    root = write_folder(tmp_path / "birds")
+    settings = ["data=folder", f"data.data_dir={root}", "data.validation_size=4", "data.image_size=32"]
+    settings.append("loader.workers=0")
+    data = load_data(compose("evaluate", [*settings, "checkpoint=x"]).data, None)
+
+    def export(**unusual):
+        card = load_card(study.teacher)
+        recipe = card.model.recipe | {"train_size": None, "validation_size": 4} | unusual
+        card = dataclasses.replace(
+            card,
+            **{"image_shape": list(data.image_shape), "class_names": data.class_names, "data_sha256": data.sha256},
+            **{"mean": data.mean, "std": data.std, "model": dataclasses.replace(card.model, recipe=recipe)},
+        )
+        torch.manual_seed(0)
+        save_export(tmp_path / "last.safetensors", card.build(), card)
+        return f"checkpoint={tmp_path}/last.safetensors"
+
+    return settings, export
+
+
+@pytest.mark.parametrize(
+    ("trained", "measured", "message"),
+    [
+        ({"resize": 48}, [], r"was trained with data\.resize=48, folder is read with 256; set it so"),
+        ({}, ["data.resize=48"], r"was trained with data\.resize=256, folder is read with 48; set it so"),
+        ({"interpolation": "bicubic"}, ["data.interpolation=bilinear"], r"data\.interpolation=bicubic, .* bilinear;"),
+        ({"resize": None}, ["data.resize=48"], r"was trained with data\.resize=None, folder is read with 48;"),
+    ],
+)
+def test_images_resized_otherwise_are_refused(resized, compose, trained, measured, message):
+    settings, export = resized
+    with pytest.raises(UserError, match=message):
+        evaluate(compose("evaluate", [*settings, *measured, export(**trained)]))
+
+
+def test_a_name_says_how_images_were_resized_where_that_is_not_as_usual(resized, compose, tmp_path):
+    settings, export = resized
+    overrides = [*settings, export(), f"output={tmp_path}"]
+    records = []
+    for asked in ([], ["data.resize=48", "other_data=true"], ["data.interpolation=bicubic", "other_data=true"]):
+        evaluate(compose("evaluate", [*overrides, *asked]))
+        records.append(read_result(tmp_path / "result.json"))
+    card, sha256 = load_card(tmp_path / "last.safetensors"), records[0].data.sha256
+    parts = ["folder", card.model.arch, "teacher", "test"]
+    assert records[0].name == unique_name(parts, [card.model], "test", sha256)
+    assert len({record.name for record in records}) == 3
 
 
 def test_a_checkpoint_of_a_stranger(scored, study, tmp_path):

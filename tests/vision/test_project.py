@@ -159,6 +159,11 @@ def test_projection_needs_three_known_classes(draw, study, override, message):
         draw([study.low], override)
 
 
+def test_a_checkpoint_whose_training_images_nobody_knows_has_no_train_panel(draw, study):
+    with pytest.raises(UserError, match=r"last\.ckpt does not say .* e\.g\. .*last\.safetensors"):
+        draw([study.low, study.high.with_name("last.ckpt")])
+
+
 def test_projection_refuses_two_models_for_one_column(draw, study):
     with pytest.raises(UserError, match="same alpha and temperature"):
         draw([study.low, study.low])

@@ -110,5 +110,7 @@ def test_a_student_of_unlabelled_images_wants_teachers_of_the_others(short, stud
     teacher = f"teacher={tmp_path}/teacher/last.safetensors"
     with pytest.raises(UserError, match=r"of data\.labelled_size=100"):
         train(compose("train", [*student, teacher, "data.labelled_size=90"]))
-    train(compose("train", [*student, teacher]))
-    assert read_result(tmp_path / "student" / "result.json").data.sizes["train"] == 140
+    for name in ("last.safetensors", "best.ckpt"):
+        output = f"output={tmp_path}/student_of_{name}"
+        train(compose("train", [*student, f"teacher={tmp_path}/teacher/{name}", output]))
+        assert read_result(tmp_path / f"student_of_{name}" / "result.json").data.sizes["train"] == 140

@@ -116,6 +116,8 @@ def test_a_finished_run_knows_its_data(study, compose, make_fashion_mnist, tmp_p
     finished = [*study.common, "alpha=0.1", f"output={study.teacher.parent}"]
     train(compose("train", [*finished, "~data.sets.coat", "data.projection=[bag,coat,shirt]"]))
     assert "already finished" in capsys.readouterr().out  # the sets of the other commands are no part of a training
+    train(compose("train", [*finished, "+data.download=true"]))
+    assert "already finished" in capsys.readouterr().out  # how the files came there is none either
     other = make_fashion_mnist(tmp_path / "other", test=50)
     with pytest.raises(UserError, match=r"holds another run \(data_sha256"):
         train(compose("train", [*finished, f"data.data_dir={other}"]))

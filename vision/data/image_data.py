@@ -60,6 +60,11 @@ class ImageData:
         if len(self.mean) != channels or len(self.std) != channels or not all(value > 0 for value in self.std):
             raise UserError(f"data.mean {self.mean} and data.std {self.std} need {channels} value(s), std above 0")
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether the images are files, which are decoded and resized as they are read, not arrays of one size."""
+        return any(isinstance(split, ImageFiles) for split in self.splits.values())
+
     def with_true_labels(self) -> "ImageData":
         """The same images by their true classes, for what is measured class by class."""
         clean = {

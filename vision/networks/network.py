@@ -11,6 +11,7 @@ from vision.data.image_data import ImageData
 from vision.models import classifier, penultimate
 from vision.networks.renormalize import renormalize
 from vision.networks.weights import check_fit, name_of
+from vision.settings.data import USUAL_RESIZING
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,17 @@ class Network:
         ):
             if theirs != ours:
                 raise UserError(f"{what} of {self.spec} and of {data.name} differ: {theirs} and {ours}")
+
+    def check_resizing(self, data: ImageData) -> None:
+        """Raise UserError where it is known that its images on disk were resized otherwise than those of `data` are."""
+        if self.trained_on is None or not data.on_disk:
+            return
+        for name, usual in USUAL_RESIZING.items():
+            theirs, ours = self.card.recipe.get(name, usual), getattr(data, name)
+            if theirs != ours:
+                raise UserError(
+                    f"{self.spec} was trained with data.{name}={theirs}, {data.name} is read with {ours}; set it so"
+                )
 
     def reading(self, mean: list[float], std: list[float]) -> nn.Module:
         """The network for images normalized by the data's `mean` and `std`: logits [n, K] of images [n, C, H, W].

@@ -69,7 +69,9 @@ def input_channels(model: nn.Module) -> int:
 def _rename(spec: str, arch: str, kwargs: dict[str, Any], weights: Weights) -> tuple[str, Weights]:
     """The prefix below which `weights` hold the network best, and what lies there by timm's names."""
     ours = outline(arch, kwargs).state_dict()
-    layouts = [{name: name for name in ours}] + ([] if kwargs else [torchvision_layout(arch)])
+    # torchvision's layout is that of the network without further arguments; dropout, e.g., has no tensors.
+    alike = _shapes(ours) == _shapes(outline(arch, {}).state_dict())
+    layouts = [{name: name for name in ours}] + ([torchvision_layout(arch)] if alike else [])
     found = Counter(
         (name.removesuffix(rest), number)
         for number, layout in enumerate(layouts)
@@ -115,6 +117,10 @@ def _common_prefix(names: Weights) -> str:
 def _squeezed(tensor: Tensor) -> list[int]:
     """The shape without axes of length 1: torchvision stores a layer scale as [C, 1, 1], timm as [C]."""
     return [length for length in tensor.shape if length != 1]
+
+
+def _shapes(weights: Weights) -> dict[str, list[int]]:
+    return {name: list(tensor.shape) for name, tensor in weights.items()}
 
 
 def _shape(tensor: Tensor) -> str:

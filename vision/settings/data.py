@@ -1,11 +1,14 @@
 """conf/data/*.yaml: which images, and what is known of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.errors import UserError
 
 PARTS = ("all", "labelled", "unlabelled")
 INTERPOLATIONS = ("bilinear", "bicubic")
+USUAL_RESIZING = {"resize": 256, "interpolation": "bilinear"}  # of conf/data/*.yaml, for images on disk
 
 
 @dataclass
@@ -52,3 +55,13 @@ class DataSettings:
             raise UserError(f"data.noise_seed is {self.noise_seed}; it must be 0 to {2**32 - 1}")
         if self.noise_seed and not self.label_noise:
             raise UserError("data.noise_seed would do nothing: it goes together with data.label_noise, e.g. 0.2")
+
+
+def unusual_resizing(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `data`, `DataSettings` as plain values, is not USUAL_RESIZING; empty for images in memory.
+
+    Recipes and names hold only this, so that those of ordinary runs are what they were before it was recorded.
+    """
+    if data.get("image_size") is None:
+        return {}
+    return {name: data[name] for name, usual in USUAL_RESIZING.items() if data.get(name, usual) != usual}

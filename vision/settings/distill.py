@@ -9,6 +9,11 @@ from shared.losses.pseudo_labels import COMBINATIONS, DRAWS
 LOSSES = ("kd", "dist", "epl", "rpl")
 
 
+def weight_of_labels(kd_weight: float, hard_weight: float | None) -> float:
+    """Weight of a student's hard-label term beside `kd_weight`; None: the rest of 1."""
+    return 1.0 - kd_weight if hard_weight is None else hard_weight
+
+
 @dataclass
 class DistillSettings:
     """`loss` against the teachers, and what only some of the losses have."""

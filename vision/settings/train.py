@@ -8,7 +8,7 @@ from typing import Any
 from shared.errors import UserError, check_alpha, check_temperature
 from vision.networks.settings import NetworkSettings
 from vision.settings.data import DataSettings
-from vision.settings.distill import DistillSettings
+from vision.settings.distill import DistillSettings, weight_of_labels
 from vision.settings.loader import LoaderSettings
 from vision.settings.model import ModelSettings
 from vision.settings.recipe import RecipeSettings
@@ -56,9 +56,7 @@ class TrainSettings:
     @property
     def hard_weight(self) -> float:
         """Weight of the hard-label term."""
-        if not self.teachers:
-            return 1.0
-        return 1.0 - self.kd_weight if self.distill.hard_weight is None else self.distill.hard_weight
+        return weight_of_labels(self.kd_weight, self.distill.hard_weight) if self.teachers else 1.0
 
     def check(self) -> None:
         """Raise UserError for a value out of range or a combination that would silently do nothing."""

@@ -1,14 +1,13 @@
 """What a run's exports and record say of the model that it trains."""
 
 import dataclasses
-from typing import Any
 
 from torch import nn
 
 from shared.naming import unique_name
-from shared.results import Model
 from vision.checkpoint import Card
 from vision.data import ImageData
+from vision.networks.run_config import describe_run
 from vision.settings import TrainSettings
 from vision.training.inputs import Inputs
 
@@ -16,30 +15,10 @@ from vision.training.inputs import Inputs
 def describe(settings: TrainSettings, data: ImageData, model: nn.Module, inputs: Inputs) -> Card:
     """The card of `model`, whose sha256 is filled in when its weights are written."""
     teachers = [teacher.card for teacher in inputs.teachers]
-    recipe = dataclasses.asdict(settings.recipe) | {
-        "validation_size": settings.data.validation_size,
-        "part": settings.data.part,
-        "labelled_size": settings.data.labelled_size,
-        "label_noise": settings.data.label_noise,
-        "noise_seed": settings.data.noise_seed,
-        "image_size": settings.data.image_size,
-        "loader": settings.loader.name if settings.data.image_size else "memory",
-        "initialized_from": inputs.digests["weights_sha256"],
-        "model.name": settings.model.name,  # `arch` is a free label
-        "model.kwargs": settings.model.kwargs,
-    }
-    described = Model(
-        role="student" if teachers else "teacher",
+    described = dataclasses.replace(
+        describe_run(dataclasses.asdict(settings) | inputs.digests),
         arch=settings.model.label,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        sha256="",
-        seed=settings.seed,
-        alpha=settings.alpha if settings.hard_weight else None,
-        temperature=settings.temperature,
-        kd_weight=settings.kd_weight if teachers else None,
-        loss=settings.distill.loss if teachers else None,
-        distill=_distill(settings) if teachers else {},
-        recipe=recipe,
     )
     return Card(
         arch=settings.model.name,
@@ -55,12 +34,6 @@ def describe(settings: TrainSettings, data: ImageData, model: nn.Module, inputs:
         teacher=teachers[0] if teachers else None,
         teachers=teachers if len(teachers) > 1 else [],
     )
-
-
-def _distill(settings: TrainSettings) -> dict[str, Any]:
-    asked = dataclasses.asdict(settings.distill)
-    del asked["loss"]
-    return asked | {"hard_weight": settings.hard_weight}
 
 
 def run_name(card: Card) -> str:

@@ -93,8 +93,7 @@ class Distillation(LightningModule):
         self.started = True
 
     def on_train_epoch_start(self) -> None:
-        if self.trainer.fit_loop.epoch_loop.batch_progress.current.ready == 0:  # not in the middle of an epoch
-            self._sums, self._count = {}, 0
+        self._sums, self._count = {}, 0  # a run that goes on within an epoch has no start of it, and keeps its sums
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout and the like depend on seed, update and rank alone, so a run resumed anywhere continues exactly.

@@ -43,7 +43,7 @@ _FREE = (
     ),
     *("model.weights", "loader.workers", "loader.prefetch", "loader.device", "checkpoint_steps", "log_steps"),
     "deterministic",
-    *("data.data_dir", "data.test_dir", "data.sets", "data.projection"),
+    *("data.data_dir", "data.test_dir", "data.download", "data.sets", "data.projection"),
 )
 
 

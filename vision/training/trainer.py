@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from shared.errors import UserError
 from vision.data import Batches
 from vision.settings import TrainSettings
+from vision.training.averaging import AverageOnDevice
 from vision.training.best_and_last import BestAndLast
 from vision.training.distillation import Distillation
 from vision.training.progress import EpochLines, on_terminal
@@ -20,7 +21,7 @@ from vision.training.ranks import on_rank_zero
 from vision.training.run_folder import RunFolder
 from vision.training.saving import SaveEvery, WholeCheckpoints
 from vision.training.stopping import StopOnSigterm
-from vision.training.throughput import Throughput
+from vision.training.throughput import DataTime, Throughput
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -44,6 +45,7 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
             logger=loggers,
             callbacks=_callbacks(settings, folder, lines),
             plugins=[WholeCheckpoints()],
+            profiler=DataTime(),
             deterministic="warn" if settings.deterministic else False,
             benchmark=not settings.deterministic,
             use_distributed_sampler=False,  # `Batches` are sharded
@@ -83,7 +85,7 @@ def fit(trainer: Trainer, module: Distillation, train: Batches, val: Batches, re
 def _callbacks(settings: TrainSettings, folder: RunFolder, lines: EpochLines) -> list[Callback]:
     callbacks: list[Callback] = [lines, Throughput(), LearningRateMonitor("step")]
     if settings.recipe.ema is not None:
-        callbacks.append(EMAWeightAveraging(decay=settings.recipe.ema))
+        callbacks.append(AverageOnDevice(decay=settings.recipe.ema))
     callbacks.append(BestAndLast(folder.path))
     if settings.checkpoint_steps is not None:
         callbacks.append(SaveEvery(folder.resume_from, settings.checkpoint_steps))

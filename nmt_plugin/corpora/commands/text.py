@@ -26,6 +26,7 @@ from shared.files import sha256
 
 STEPS = 3  # of `_prepare`
 SIZES = {"valid": 1000, "test": 1200}  # where neither files nor sizes are given
+BLOCK = 20  # where --block does not say
 Files = dict[str, list[tuple[Path, Path]]]  # split -> source and target files
 
 
@@ -43,8 +44,8 @@ def add_parser(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--test", nargs="+", type=Path, metavar="FILE", help=given)
     parser.add_argument("--valid-size", type=positive, help=f"pairs to take from --train ({SIZES['valid']})")
     parser.add_argument("--test-size", type=positive, help=f"pairs to take from --train ({SIZES['test']})")
-    block = "neighbouring lines that stay together when valid and test are taken from --train (%(default)s)"
-    parser.add_argument("--block", type=positive, default=20, help=block)
+    block = f"neighbouring lines that stay together when valid and test are taken from --train ({BLOCK})"
+    parser.add_argument("--block", type=positive, help=block)
     leaks = "leave sentences of --valid and --test in --train, and only count them"
     parser.add_argument("--keep-leaks", action="store_true", help=leaks)
     parser.add_argument("--max-words", type=positive, default=Rules.max_words, help="drop longer pairs (%(default)s)")
@@ -61,15 +62,17 @@ def build(options: argparse.Namespace) -> None:
     languages = _languages(options.source_lang, options.target_lang)
     files = _files(options)
     sizes = _sizes(options)
+    _check_split_options(options)
     inputs = {
         name: [{"file": path.name, "sha256": sha256(path)} for pair in pairs for path in pair]
         for name, pairs in files.items()
     }
-    decisive = ("block", "keep_leaks", "max_words", "max_characters", "max_ratio", "licence")
+    decisive = ("keep_leaks", "max_words", "max_characters", "max_ratio", "licence")
     request = (
         {"corpus": "text", "source_lang": languages[0], "target_lang": languages[1]}
         | vocabulary_request(options)
         | {f"{name}_size": size for name, size in sizes.items()}
+        | {"block": options.block or BLOCK}  # cards of given splits have it too, though it changes nothing there
         | {name: getattr(options, name) for name in decisive}
         | {f"{name}_sha256": digest_of(one["sha256"] for one in of) for name, of in inputs.items()}
     )
@@ -115,12 +118,22 @@ def _sizes(options: argparse.Namespace) -> dict[str, int]:
     return {}
 
 
+def _check_split_options(options: argparse.Namespace) -> None:
+    """UserError for an option that would do nothing."""
+    if options.valid is None and options.keep_leaks:
+        raise UserError(
+            "--keep-leaks is for a given --valid and --test; taken from --train, they have no leaks to keep"
+        )
+    if options.valid is not None and options.block is not None:
+        raise UserError("--block is for splits that are taken from --train; --valid and --test are given")
+
+
 def _prepare(
     options: argparse.Namespace, files: Files, sizes: dict[str, int], facts: dict[str, Any], progress: Progress
 ) -> Prepared:
     source, target = languages = (options.source_lang, options.target_lang)
     with progress.step("read") as note:
-        texts = {name: read_pairs(pairs, options.block) for name, pairs in files.items()}
+        texts = {name: read_pairs(pairs, options.block or BLOCK) for name, pairs in files.items()}
         note.text = _lengths(texts)
     with progress.step("clean") as note:
         rules = Rules(options.max_words, options.max_characters, options.max_ratio)

@@ -70,7 +70,7 @@ def _table(caption: str, comparisons: Sequence[Comparison], measure: str) -> Tab
     items = any(c.items for c in comparisons)
     items_p = any(c.items_p is not None for c in comparisons)
     header = ["", "Predicted", "Mean difference", "Found", "n", "p (Holm)", "g", "Sign-flip p"]
-    header += [f"95{NO_BREAK}% over items and seeds{' (p)' * items_p}"] * items
+    header += [f"95{NO_BREAK}% over items and seeds{' (p over items alone)' * items_p}"] * items
     rows = [_row(c, items) for c in comparisons]
     units = listing(list(dict.fromkeys(c.unit for c in comparisons)))
     note = f"{measure} Unit: {units}. Mean {PLUS_MINUS} half-width of the {CONFIDENCE} interval.".strip()

@@ -21,7 +21,8 @@ _WORDS = {
     "similar*between": "distance between similar classes, unscaled,",
 }
 _SPREAD = (
-    "Spread: the mean distance of a feature to its class's centroid, over the mean distance between centroids; label "
+    "Spread: the root-mean-square distance of a feature to its class's centroid, over the mean distance between "
+    "centroids; label "
     "smoothing also shrinks all features, so what is not scaled says little of clusters."
 )
 _SIMILAR = (

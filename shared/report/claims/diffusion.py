@@ -14,6 +14,7 @@ from shared.report.eta import EXPECTED_SIGN, Column, EtaGroup, Line, Seeds
 from shared.report.text import ALPHA, ARROW, ETA, listing
 
 Step = tuple[float | None, float | None]  # (T1, T2)
+ByTarget = dict[Seeds, dict[str, tuple[str, float]]]  # name of the record and percent, by seed and target
 _PREFERRED = ("mean_pairwise", "none", "target_mean")
 _STATEMENT = (
     f"With an LS teacher, a higher T draws a student's similar classes together ({ETA}(S1) < 0) and moves dissimilar "
@@ -59,21 +60,22 @@ def _of_split(group: EtaGroup, alpha: float, split: str) -> list[Comparison]:
     comparisons = []
     for name, sign in EXPECTED_SIGN.items():
         label = _label(name, group, split)
-        own, unsmoothed = (_by_seed(group, of, split, name) for of in (alpha, 0.0))
+        own, unsmoothed = (_by_target(group, of, split, name) for of in (alpha, 0.0))
+        less_null = _by_target(group, alpha, split, name, less_null=True)
         beside = [
-            (f"{label}, minus that of random sets", sign, _by_seed(group, alpha, split, name, less_null=True)),
-            (f"{label}, students of {ALPHA} 0", 0, unsmoothed),
+            (f"{label}, minus that of random sets", sign, _means(less_null, _common(less_null))),
+            (f"{label}, students of {ALPHA} 0", 0, _means(unsmoothed, _common(unsmoothed))),
             (f"{label}, {ALPHA} {alpha:g} minus 0", sign, _gap(own, unsmoothed)),
         ]
-        if own:
-            comparisons.append(Comparison(label, sign, True, own, "%"))
+        if values := _means(own, _common(own)):
+            comparisons.append(Comparison(label, sign, True, values, "%"))
         comparisons += [Comparison(text, s, False, of, "%") for text, s, of in beside if of]
     return comparisons
 
 
-def _by_seed(group: EtaGroup, alpha: float, split: str, name: str, *, less_null: bool = False) -> Values:
-    """The mean over those targets that every seed has; with `less_null` each minus the mean of its random sets."""
-    found: dict[Seeds, dict[str, tuple[str, float]]] = defaultdict(dict)
+def _by_target(group: EtaGroup, alpha: float, split: str, name: str, *, less_null: bool = False) -> ByTarget:
+    """By seed and target; with `less_null` each minus the mean of its random sets."""
+    found: ByTarget = defaultdict(dict)
     for line, cell in _lines(group, (alpha, split), name):
         nulls = group.nulls.get((line, (alpha, split)), {})
         for seeds, (record, value) in cell.items():
@@ -81,17 +83,23 @@ def _by_seed(group: EtaGroup, alpha: float, split: str, name: str, *, less_null:
                 found[seeds][line.target] = (record, value)
             elif seeds in nulls:
                 found[seeds][line.target] = (record, value - 100.0 * nulls[seeds].mean)
-    targets = _common(found)
+    return found
+
+
+def _means(found: ByTarget, targets: Sequence[str]) -> Values:
+    """Over `targets`, which every seed has."""
     ordered = sorted(found.items(), key=lambda entry: tuple(seed or 0 for seed in entry[0]))
     return {seeds: _mean([of_seed[target] for target in targets]) for seeds, of_seed in ordered if targets}
 
 
-def _gap(high: Values, low: Values) -> Values:
-    """By the seeds that both have."""
+def _gap(high: ByTarget, low: ByTarget) -> Values:
+    """By the seeds that both have, over the targets that every seed of both has."""
+    targets = _common_to_both(high, low)
+    above, below = _means(high, targets), _means(low, targets)
     return {
-        seeds: (tuple(dict.fromkeys(high[seeds][0] + low[seeds][0])), high[seeds][1] - low[seeds][1])
-        for seeds in high
-        if seeds in low
+        seeds: (tuple(dict.fromkeys(above[seeds][0] + below[seeds][0])), above[seeds][1] - below[seeds][1])
+        for seeds in above
+        if seeds in below
     }
 
 
@@ -109,17 +117,35 @@ def _common(found: Mapping[Seeds, Mapping[str, object]]) -> list[str]:
     return sorted(set.intersection(*map(set, found.values()))) if found else []
 
 
+def _common_to_both(high: Mapping[Seeds, Mapping[str, object]], low: Mapping[Seeds, Mapping[str, object]]) -> list[str]:
+    return [target for target in _common(high) if target in _common(low)]
+
+
 def _sets_note(groups: list[EtaGroup], alpha: float) -> str:
-    """Names the targets that are averaged over seeds although not all of those measured the same classes."""
+    """Names the targets that are averaged over seeds, or compared between alphas, although not all of those measured
+    the same classes.
+    """
     mixed: set[str] = set()
+    apart: set[str] = set()
     for group, name in product(groups, EXPECTED_SIGN):
-        for column in (column for column in group.columns if column[0] in (alpha, 0.0)):
-            sets: dict[Seeds, dict[str, frozenset[str]]] = defaultdict(dict)
-            for line, cell in _lines(group, column, name):
-                for seeds in cell:
-                    sets[seeds][line.target] = frozenset(line.members)
-            mixed |= {target for target in _common(sets) if len({of[target] for of in sets.values()}) > 1}
-    return f"Not every seed measured the same sets of classes for {listing(sorted(mixed))}." if mixed else ""
+        for split in dict.fromkeys(split for _, split in group.columns):
+            own, unsmoothed = (_sets(group, (of, split), name) for of in (alpha, 0.0))
+            for sets in (own, unsmoothed):
+                mixed |= {target for target in _common(sets) if len({of[target] for of in sets.values()}) > 1}
+            for target, seeds in product(_common_to_both(own, unsmoothed), own.keys() & unsmoothed.keys()):
+                apart |= {target} if own[seeds][target] != unsmoothed[seeds][target] else set()
+    told = [f"Not every seed measured the same sets of classes for {listing(sorted(mixed))}."] if mixed else []
+    if apart := apart - mixed:
+        told.append(f"Students of {ALPHA} {alpha:g} and of 0 measured different sets for {listing(sorted(apart))}.")
+    return " ".join(told)
+
+
+def _sets(group: EtaGroup, column: Column, name: str) -> dict[Seeds, dict[str, frozenset[str]]]:
+    sets: dict[Seeds, dict[str, frozenset[str]]] = defaultdict(dict)
+    for line, cell in _lines(group, column, name):
+        for seeds in cell:
+            sets[seeds][line.target] = frozenset(line.members)
+    return sets
 
 
 def _label(name: str, group: EtaGroup, split: str) -> str:

@@ -45,9 +45,17 @@ def seeds_of(verdict: Verdict) -> str:
 
 
 def remarks(verdict: Verdict) -> str:
-    """The verdict's note, and what is missing."""
+    """The verdict's note, what its numbers do not hold for, and what is missing."""
     missing = f"Missing: {'; '.join(verdict.missing)}." if verdict.missing else ""
-    return " ".join(text for text in (verdict.note, missing) if text)
+    return " ".join(text for text in (verdict.note, _of_few_teachers(verdict), missing) if text)
+
+
+def _of_few_teachers(verdict: Verdict) -> str:
+    """Students of one teacher are alike in what their teacher is."""
+    teachers = [len({teacher for teacher, _ in c.values}) for c in verdict.required]
+    if all(n == len(c.values) for n, c in zip(teachers, verdict.required, strict=True)):
+        return ""
+    return f"Students share teachers ({count(max(teachers), 'seed')} of them): p and intervals are for these alone."
 
 
 def sentence(verdict: Verdict) -> str:

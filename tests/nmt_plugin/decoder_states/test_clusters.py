@@ -57,6 +57,15 @@ def by_definition(
     }
 
 
+def test_a_student_without_a_temperature_is_not_called_a_teacher(
+    save: Callable[..., Path], models: dict[str, Path], corpus: Path, tmp_path: Path
+) -> None:
+    alone = {"_name": "word_kd", "teacher": str(models["teacher"]), "kd_weight": 0.0, "label_smoothing": 0.1}
+    path = save("alone", 2, **alone, temperature=1.0)
+    flags = ("--teacher", models["teacher"], "--s1-size", 2, "--targets", "\u2581drei")
+    assert "-student-nearest-" in run(path, corpus, tmp_path / "out", *flags).name
+
+
 def test_every_metric_is_its_definition(
     study: ModuleType,
     models: dict[str, Path],

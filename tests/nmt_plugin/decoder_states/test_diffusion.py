@@ -68,6 +68,29 @@ def test_eta_of_the_command_is_the_definition(
     assert f"{len(kept)} tokens occur at least {FLOOR} times in train and in valid; the other" in result.notes[2]
 
 
+def test_several_teachers_choose_the_sets_together(
+    study: ModuleType, models: dict[str, Path], corpus: Path, tmp_path: Path
+) -> None:
+    """By the mean of their distances, each over its mean pairwise distance; the record says who chose."""
+    flags = ("--s1-size", 2, "--splits", "train", "--teacher", models["low"], models["teacher"])
+    result = run(models, corpus, tmp_path / "out", *flags)
+    readers = [StateReader(models[name], read_corpus(corpus)) for name in ("low", "teacher")]
+    kept = frequent(study, readers[0])
+    names = [dictionary_name(readers[0], entry) for entry in kept]
+    distances = np.zeros((len(kept), len(kept)))
+    for reader in readers:
+        found = study.states_one_by_one(reader, "train")
+        centroids = np.stack([np.mean(found[entry], axis=0) for entry in kept])
+        own = np.linalg.norm(centroids[:, None] - centroids[None], axis=2)
+        distances += own / own[np.triu_indices(len(kept), 1)].mean()
+    for row in (row for row in result.eta if row.set_name == "S1"):
+        near = np.argsort(distances[names.index(row.target)])[1:3]
+        assert sorted(row.members) == sorted(names[k] for k in near)
+    assert [note.split(" (")[1].split(",")[0] for note in result.notes[2:4]] == ["student", "teacher"]
+    line = f"\u2581eins (nearest centroids): S1 {' '.join(result.eta[0].members)}; S2 every other class"
+    assert line in result.notes
+
+
 def dictionary_name(reader: StateReader, entry: int) -> str:
     return reader.task.target_dictionary[entry]
 
@@ -182,7 +205,7 @@ def test_models_that_may_not_be_compared_are_refused(
     mixed = save("mixed", 3, **distilled | {"kd_weight": 0.9}, teacher=str(models["teacher"]))
     assert "differ in alpha too (None; 0.0), not in T alone" in said(high=mixed)
     prefixed = save("prefixed", 3, **distilled, teacher=str(models["teacher"]), ignore_prefix_size=1)
-    assert "differ in ignore_prefix_size too (0; 1)" in said(high=prefixed)
+    assert "differ in criterion.ignore_prefix_size too (0; 1)" in said(high=prefixed)
     assert "no such checkpoint" in said(high=tmp_path / "none.pt")
     (tmp_path / "away").mkdir()
     tiny.dictionary().save(str(tmp_path / "away" / "dict.en.txt"))

@@ -1,5 +1,6 @@
 """`python -m nmt_plugin.project` on hand-made corpora and tiny models; the oracle is brute force in numpy."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -43,15 +44,30 @@ def test_the_projection_shows_states_on_the_plane_of_their_output_rows(
 
 
 def test_tokens_of_class_sets(models: dict[str, Path], corpus: Path, tmp_path: Path) -> None:
-    """The first target with the first of either set; a set that is not named leaves no third token."""
+    """The first target with the first of either set."""
     sets = tmp_path / "sets.json"
     sets.write_text('{"\u2581eins": {"s1": ["\u2581zwei"], "s2": [","]}, "\u2581zwei": {"s1": ["\u2581eins"]}}')
     words = ["--students", models["low"], "--corpus", corpus, "--sets", sets, "--output", tmp_path / "p"]
     project.main([str(word) for word in words])
     assert list(read_result(tmp_path / "p" / "result.json").panels[0].points) == ["\u2581eins", "\u2581zwei", ","]
-    sets.write_text('{"\u2581zwei": {"s1": ["\u2581eins"]}}')
-    with pytest.raises(SystemExit):
-        project.main([str(word) for word in words])
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ('{"s1": ["\u2581eins"]}', "names no S2 of \u2581zwei, the third token; name three by --tokens"),
+        ('{"s1": ["\u2581eins"], "s2": []}', "names no S2 of \u2581zwei, the third token"),
+        ('{"s1": [], "s2": [","]}', "names no S1 of \u2581zwei, the second token"),
+        ('{"s1": []}', "names no S1 of \u2581zwei, the second token"),
+    ],
+)
+def test_class_sets_without_three_tokens_are_refused(
+    study: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], named: str, said: str
+) -> None:
+    sets = tmp_path / "sets.json"
+    sets.write_text(f'{{"\u2581zwei": {named}}}')
+    words = ["--students", "none.pt", "--corpus", "none", "--sets", sets, "--output", tmp_path / "p"]
+    assert said in study.refused(capsys, lambda: project.main([str(word) for word in words]))
 
 
 @pytest.mark.parametrize(
@@ -73,6 +89,23 @@ def test_wrong_tokens_of_a_projection_are_refused(
 ) -> None:
     words = ["--students", models["low"], "--corpus", corpus, "--output", tmp_path / "p", "--tokens", *tokens]
     assert message in study.refused(capsys, lambda: project.main([str(word) for word in words]))
+
+
+def test_a_student_without_a_temperature_is_refused(
+    study: ModuleType,
+    save: Callable[..., Path],
+    models: dict[str, Path],
+    corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The figure would call it the teacher itself."""
+    alone = {"_name": "word_kd", "teacher": str(models["teacher"]), "kd_weight": 0.0, "label_smoothing": 0.1}
+    path = save("alone", 2, **alone, temperature=1.0)
+    words = ["--students", path, "--corpus", corpus, "--output", tmp_path / "p", "--tokens", "\u2581eins"]
+    words += ["\u2581zwei", ","]
+    said = study.refused(capsys, lambda: project.main([str(word) for word in words]))
+    assert "alone.pt is a student of weight 0, which used no temperature" in said
 
 
 def test_two_columns_of_one_place_are_refused(

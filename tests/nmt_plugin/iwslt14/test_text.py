@@ -104,10 +104,35 @@ def test_segments_unequal_or_numbered_otherwise(archives: ModuleType) -> None:
     files = archives.official()
     name = "IWSLT14.TED.tst2010.de-en.de.xml"
     files[name] = files[name].replace(b'<seg id="2">', b'<seg id="5">')
-    assert iwslt14.segment_pairs(files, "en-de")["TED.tst2010"][1] == 1
+    with pytest.raises(
+        UserError, match=r"2010.de-en.en.xml has document 535, segment 2, and .*2010.de-en.de.xml has not"
+    ):
+        iwslt14.segment_pairs(files, "en-de")
+    twice = files | {name: files[name].replace(b'<seg id="5">', b'<seg id="1">')}
+    with pytest.raises(UserError, match=r"^IWSLT14.TED.tst2010.de-en.de.xml has document 535, segment 1 2 times"):
+        iwslt14.segment_pairs(twice, "en-de")
     files[name] = re.sub(rb"<seg id=.1.*\n", b"", files[name])
     with pytest.raises(UserError, match=r"en.xml has 2 segments and .*de.xml 1; .*document 535, segment 1,"):
         iwslt14.segment_pairs(files, "en-de")
+
+
+def test_segments_in_another_order_are_joined_by_document_and_number(archives: ModuleType) -> None:
+    """Documents and segments swapped on one side; a number that both repeat alike is no matter of doubt."""
+    files = archives.official()
+    name = "IWSLT14.TED.tst2010.de-en"
+    documents = {
+        language: [archives.segments(language, "1", "2", document=d) for d in "78"] for language in ("en", "de")
+    }
+    swapped = re.sub(r"(<seg id=.1.*\n)(<seg id=.2.*\n)", r"\2\1", documents["de"][0].replace("> ", "> sieben "))
+    files[f"{name}.en.xml"] = "".join(documents["en"]).encode()
+    files[f"{name}.de.xml"] = (documents["de"][1] + swapped).encode()
+    pairs, elsewhere = iwslt14.segment_pairs(files, "en-de")["TED.tst2010"]
+    assert [pair[1:] for pair in pairs] == [("1", "sieben 1"), ("2", "sieben 2"), ("1", "1"), ("2", "2")]
+    assert [pair.page[-1] for pair in pairs] == ["7", "7", "8", "8"]
+    assert elsewhere == 4
+    for language in ("en", "de"):
+        files[f"{name}.{language}.xml"] = archives.segments(language, "1", "2").replace('"2"', '"1"').encode()
+    assert [pair[1:] for pair in iwslt14.segment_pairs(files, "en-de")["TED.tst2010"][0]] == [("1", "1"), ("2", "2")]
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_without_evidence_the_papers_numbers_speak(sample, task, students):
     assert "no record below results/: the numbers are the paper's published ones, of one seed" in text
     best = {"translation": "T = 1: 25.09 (1 seed)", "image-classification": "T = 1: 71.67 (1 seed)"}
     assert best[task] in text
-    assert "the lowest, as one seed tells no gain from chance" in text
+    assert "the lowest, as no test tells a gain from chance" in text
     unknown = advise(teacher(sample, None, task), measured(0.1), None)
     assert (unknown.temperature, len(unknown.choices)) == (1.0, 2 * students)  # both alphas of the paper
 

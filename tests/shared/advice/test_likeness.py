@@ -82,6 +82,14 @@ def test_teachers_of_a_study_are_pooled_by_alpha(sample):
     assert near.records == [f"runs/clusters-0.1-{seed}/result.json" for seed in (1, 2, 3)]
 
 
+def test_a_teacher_that_was_measured_twice_is_one_seed(sample):
+    values = {"explicit": (1, 0.84), "nearest": (1, 0.86), "other": (2, 0.9)}
+    records = [clusters(sample, name, sample.teacher(0.1, seed), value) for name, (seed, value) in values.items()]
+    [found] = studied_teachers(evidence(records), "fashion-mnist", lambda _: 0.88)
+    assert (found.theirs.n, found.theirs.mean) == (2, pytest.approx(0.875))
+    assert len(found.records) == 3
+
+
 def test_those_of_the_same_data_go_first(sample):
     other = dataclasses.replace(sample.FASHION, name="cifar10")
     records = [
@@ -94,11 +102,12 @@ def test_those_of_the_same_data_go_first(sample):
     assert [one.data for one in studied_teachers(evidence(records[:1]), "fashion-mnist", lambda _: 0.88)] == ["cifar10"]
 
 
-def test_a_confidence_over_some_tokens_is_compared_over_the_same(sample):
+@pytest.mark.parametrize("how", ["nearest centroids", "explicit", "nearest centroids, S2 a sample of 50 (seed 1)"])
+def test_a_confidence_over_some_tokens_is_compared_over_the_same(sample, how):
     notes = [
-        "stability and confidence are over the 4 tokens that are targets or in S1",
-        "\u2581Tabelle (nearest centroids): S1 \u2581Tabellen ;; S2 every other class",
-        "\u2581oder (nearest centroids): S1 \u2581Tabellen; S2 every other class",
+        "stability and confidence are over the 5 tokens that are targets or in S1",
+        f"\u2581Tabelle ({how}): S1 \u2581Tabellen ;; S2 every other class",
+        f"\u2581oder ({how}): S1 \u2581Tabellen (; S2 \u2581und )",
     ]
     asked = []
 
@@ -108,6 +117,6 @@ def test_a_confidence_over_some_tokens_is_compared_over_the_same(sample):
 
     record = clusters(sample, "c", sample.teacher(0.1), 0.41, notes, sample.HELP, "translation")
     [found] = studied_teachers(evidence([record], "translation"), sample.HELP.name, confidence_of)
-    assert set(asked[0]) == {"\u2581Tabelle", "\u2581Tabellen", ";", "\u2581oder"}
+    assert set(asked[0]) == {"\u2581Tabelle", "\u2581Tabellen", ";", "\u2581oder", "("}
     assert found.ours == 0.4
     assert studied_teachers(evidence([record], "translation"), sample.HELP.name, lambda _: None) == []

@@ -22,6 +22,18 @@ def test_nearest_centroids() -> None:
     assert (sets.s1, sets.s2, sets.chosen_by) == ([0, 2], [3], "nearest centroids")
 
 
+def test_several_models_choose_by_the_mean_of_distances_on_the_scale_of_each() -> None:
+    """Class 3 is second nearest to 0 by one model; the other has features 1,000 times as large."""
+    one = torch.tensor([[0.0], [4.0], [1.0], [3.9]])
+    other = 1000 * torch.tensor([[0.0], [3.0], [1.0], [3.2]])
+    assert [nearest_centroid_sets(model, 0, 2).s1 for model in (one, other)] == [[2, 3], [1, 2]]
+    scales = [4.0 + 1 + 3.9 + 3 + 0.1 + 2.9, 3.0 + 1 + 3.2 + 2 + 0.2 + 2.2]  # sums of all pairs
+    nearer = 4.0 / scales[0] + 3.0 / scales[1] < 3.9 / scales[0] + 3.2 / scales[1]
+    assert nearer
+    assert nearest_centroid_sets([one, other], 0, 2).s1 == [1, 2]
+    assert nearest_centroid_sets([one], 0, 2) == nearest_centroid_sets(one, 0, 2)
+
+
 def test_a_class_without_examples_is_in_neither_set() -> None:
     points = torch.cat([POINTS, torch.full((1, 2), float("nan"))])
     sets = nearest_centroid_sets(points, 1, 1)

@@ -32,8 +32,10 @@ def test_a_temperature_that_does_not_rise_is_refused(sample: ModuleType) -> None
 
 def test_teachers_and_students_of_others_are_refused(sample: ModuleType) -> None:
     low, high = pair(sample)
-    with pytest.raises(UserError, match="high is a teacher"):
+    with pytest.raises(UserError, match="high has no teacher; eta compares two students"):
         check_pair(low, dataclasses.replace(high, teacher=None))
+    with pytest.raises(UserError, match="high has no temperature; eta compares two students"):
+        check_pair(low, dataclasses.replace(high, model=dataclasses.replace(high.model, temperature=None)))
     with pytest.raises(UserError, match="low and high have different teachers"):
         check_pair(low, dataclasses.replace(high, teacher=sample.teacher(0.1, seed=2)))
 

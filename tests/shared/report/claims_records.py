@@ -14,6 +14,7 @@ from shared.results import Eta, Metric, Model, Null, Result, write_result
 
 Effect = Callable[[float, float | None, int], float]  # of alpha, T (None: the teacher), seed
 
+SEEDS = (1, 2, 3, 4, 5)
 TARGETS = ("pullover", "coat")
 MEMBERS = {"S1": ["shirt", "dress"], "S2": ["trouser", "bag", "ankle boot"]}
 _WOBBLE = (0.3, -0.2, 0.1, -0.4, 0.2, -0.1, 0.35)
@@ -126,3 +127,36 @@ def judged(records: Sequence[Result], design: Design | None = None) -> ClaimSet:
 
 def verdict(records: Sequence[Result], claim: str, design: Design | None = None) -> Verdict:
     return next(v for v in judged(records, design).verdicts if v.claim == claim)
+
+
+def students(sample: ModuleType, score: Effect, seeds: Sequence[int] = SEEDS) -> list[Result]:
+    return model_records(sample, score, (1.0, 3.0), seeds, (0.0, 0.1))
+
+
+def clusters(sample: ModuleType, **measures: Effect) -> list[Result]:
+    flat: dict[str, Effect] = {"spread": lambda a, t, s: 0.4 + 0.01 * noise(a, t, s)}
+    both = flat | {"similar": lambda a, t, s: 0.6 + 0.01 * noise(a, t, s)} | measures
+    return cluster_records(sample, both, (None, 1.0, 3.0), SEEDS)
+
+
+def moved(gap: float) -> Effect:
+    """From T = 1 to 3 a student loses 1, and `gap` more with alpha = 0.1."""
+    return lambda a, t, s: 90 + wobble(s) + 0.1 * noise(a, t, s) - (t == 3) * (1 + 10 * gap * a)
+
+
+def systematic(alpha: float, name: str, seed: int, target: str) -> float:
+    """Far beyond chance, as C3 predicts."""
+    return {"S1": -0.04, "S2": 0.02}[name] + 0.002 * noise(alpha, len(name + target), seed)
+
+
+def fulfilled(sample: ModuleType) -> list[Result]:
+    """Records of C1 to C5 that confirm each, of seeds 1 to 5."""
+
+    def score(a: float, t: float | None, s: int) -> float:
+        return 90 + wobble(s) + 0.1 * noise(a, t, s) + 20 * a - (t == 3) * (1 + 20 * a)
+
+    measures: dict[str, Effect] = {
+        "spread": lambda a, t, s: 0.4 - a + 0.001 * noise(a, t, s),
+        "similar": lambda a, t, s: 0.6 + a + 0.001 * noise(a, t, s),
+    }
+    return [*students(sample, score), *clusters(sample, **measures), *eta_records(sample, systematic, SEEDS)]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.report.eta import eta_groups
+from shared.report.eta_figure import eta_picture
 from shared.report.eta_tables import agreement_sentence, eta_blocks, eta_table
 from shared.report.grouping import comparable_groups
 from shared.report.metrics import Key
@@ -67,6 +68,38 @@ def test_students_of_another_hard_label_weight_stand_apart(sample: ModuleType) -
         model = dataclasses.replace(high.models[0], distill={"hard_weight": weight, "beta": 1.0})
         changed = [records[0], low, dataclasses.replace(high, models=[model])]
         assert len(comparable_groups(changed, "model").groups) == groups
+
+
+@pytest.mark.parametrize("kind", ["clusters", "diffusion"])
+def test_students_of_other_losses_or_of_several_teachers_stand_apart(sample: ModuleType, kind: str) -> None:
+    """Also in what was measured of them; DIST's settings are told apart, older records of KD say no loss."""
+    of = sample.teacher(0.1)
+    base = sample.diffusion_record("kd", of, {("val", "coat", "S1"): -0.01})
+    if kind == "clusters":
+        values = {"train/spread": Metric(0.4, "ratio", 100)}
+        base = dataclasses.replace(base, kind=kind, models=base.models[:1], eta=[], metrics=values)
+
+    def made(name: str, loss: str, teachers: int = 1, **distill: Any) -> Result:
+        models = [dataclasses.replace(model, loss=loss, distill=distill) for model in base.models]
+        several = [of, *(sample.teacher(0.1, seed) for seed in range(2, teachers + 1))] if teachers > 1 else []
+        return dataclasses.replace(base, name=name, models=models, teachers=several)
+
+    records = [
+        base,
+        made("said", "kd", hard_weight=0.0, beta=1.0),
+        made("five", "kd", 5),
+        made("dist", "dist", beta=1.0),
+        made("beta", "dist", beta=2.0),
+        made("epl", "epl"),
+        made("epl of five", "epl", 5),
+    ]
+    groups = comparable_groups(records, kind).groups
+    assert [[item.record.name for item in group.items] for group in groups] == [
+        ["kd", "said"], ["five"], ["dist"], ["beta"], ["epl"], ["epl of five"]
+    ]  # fmt: skip
+    assert groups[0].variant == ("student loss kd, number of teachers 1",)
+    assert groups[3].variant == ("student loss dist, number of teachers 1", "student distill.beta 2.0")
+    assert comparable_groups(records[:2], kind).groups[0].variant == ()
 
 
 def test_teachers_of_different_recipes_never_share_a_table(sample: ModuleType) -> None:
@@ -216,6 +249,25 @@ def test_eta_over_seeds_and_its_agreement(sample: ModuleType) -> None:
     [group] = eta_groups(comparable_groups(records, "diffusion"))
     assert eta_table(group).rows[0][1].text.replace("\xa0", " ") == "−0.67 ± 3.79 ✓"
     assert "2 of 3 pairs of target and seed on train" in agreement_sentence(group)
+
+
+def test_seeds_with_other_sets_are_rows_of_their_own_and_seeds_all_the_same(sample: ModuleType) -> None:
+    """As where each seed's own teacher chooses the sets: the bar is over both seeds, so all speak of two."""
+    records = [
+        sample.diffusion_record(f"eta-{seed}", sample.teacher(0.1, seed), {("train", "coat", "S1"): -0.01 * seed})
+        for seed in (1, 2)
+    ]
+    [group] = eta_groups(comparable_groups(records, "diffusion"))
+    assert (group.most_seeds, "rows of their own" in eta_table(group).note) == (2, False)
+    other = [dataclasses.replace(row, members=["shirt", "bag"]) for row in records[1].eta]
+    [group] = eta_groups(comparable_groups([records[0], dataclasses.replace(records[1], eta=other)], "diffusion"))
+    assert group.most_seeds == 2
+    caption = eta_picture(group, "eta").caption
+    assert "Bars carry a 95" in caption
+    assert "n = 1 seed" not in caption
+    table = eta_table(group)
+    assert "Seeds that measured other classes stand in rows of their own." in table.note
+    assert [row[1].text.replace("\xa0", " ") for row in table.rows] == ["−1.00 (n = 1) ✓", "−2.00 (n = 1) ✓"]
 
 
 def test_normalizations_stand_in_separate_tables(sample: ModuleType, tmp_path: Path) -> None:

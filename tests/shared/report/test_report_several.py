@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.report.several import ENSEMBLE, EPL, RPL, SINGLE, Method
+from shared.report.several import ENSEMBLE, EPL, RPL, SINGLE, SOFT, Method
 from shared.report.several_sorting import several_studies
 from shared.report.several_words import gaps, order, several_headline
-from shared.results import Model
+from shared.results import Model, Result
 from tests.shared.report.several_records import (
     SOLO,
     T_2,
@@ -177,6 +177,35 @@ def test_students_of_different_recipes_share_no_table(sample: ModuleType) -> Non
     assert [len(found.observed(Method(EPL, 3))) for found in studies] == [3, 3]
     assert all("2 separate tables" in found.cautions[0] for found in studies)
     assert [len(found.observed(Method(ENSEMBLE, 3, "logits"))) for found in studies] == [3, 3]
+
+
+def test_students_of_other_weights_share_no_cell(sample: ModuleType) -> None:
+    """By KD or DIST they are rows of one table; EPL and RPL are compared with each other, so they stand apart."""
+    records = study(sample, {"epl": [1.0], "rpl": [0.9]}, ks=(3,))
+    epl = next(r for r in records if r.name == "epl 03")
+
+    def made(name: str, top1: float, **changes: Any) -> Result:
+        model = dataclasses.replace(epl.models[0], sha256=sample.digest(name), **changes)
+        return dataclasses.replace(epl, name=name, models=[model], metrics=metrics(top1))
+
+    soft = [made(f"kd {w}", 86 + w, loss="kd", temperature=4.0, kd_weight=w, alpha=a) for w, a in ((1, None), (0.5, 0))]
+    dist = [made(f"dist {b}", 80 + b, loss="dist", temperature=1.0, distill={"beta": b, "gamma": 1.0}) for b in (1, 2)]
+    found = one_study([*records, *soft, *dist])
+    assert [m.label.replace("\xa0", " ") for m in found.methods[2:6]] == [
+        "soft ensemble, k = 3 (T = 4, alpha 0, kd_weight 0.5)",
+        "soft ensemble, k = 3 (T = 4, alpha none, kd_weight 1)",
+        "DIST from the soft ensemble, k = 3 (T = 1, distill.beta 1)",
+        "DIST from the soft ensemble, k = 3 (T = 1, distill.beta 2)",
+    ]
+    assert found.cautions == []
+    mixed = made("epl mixed", 50.0, distill={"hard_weight": 1.0})
+    first, second = several_studies([*records, *soft, mixed])
+    assert [name for name, _ in first.observed(Method(EPL, 3)).values()] == ["epl 03"]
+    assert [name for name, _ in second.observed(Method(EPL, 3)).values()] == ["epl mixed"]
+    assert second.observed(Method(RPL, 3)) == {}
+    for one in (first, second):
+        assert "the weights of their loss, so they stand in 2 separate tables" in one.cautions[0]
+        assert sum(method.name == SOFT for method in one.methods) == 2
 
 
 def test_combinations_and_soft_ensembles_are_rows(sample: ModuleType) -> None:

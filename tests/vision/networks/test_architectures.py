@@ -23,6 +23,30 @@ def test_torchvisions_network_and_timms_are_the_same_function(name, settle):
     assert not notes
 
 
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("mobilenet_v2", {"drop_rate": 0.2}),
+        ("convnext_tiny", {"drop_path_rate": 0.1}),
+        ("efficientnet_b0", {"drop_rate": 0.2, "drop_path_rate": 0.2}),
+    ],
+)
+def test_torchvisions_weights_fit_timms_network_with_dropout(name, kwargs, settle):
+    torch.manual_seed(3)
+    theirs = settle(torchvision.models.get_model(name, weights=None, num_classes=9), 3)
+    theirs = theirs.to(memory_format=torch.channels_last)
+    ours, _ = build_trained("a file", TORCHVISION[name], kwargs, theirs.state_dict(), (64, 64))
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(ours.train()(images), ours(images))  # what was asked for is there
+
+
+def test_torchvisions_weights_do_not_fit_a_network_with_other_tensors(mobilenet):
+    with pytest.raises(UserError, match=r"not weights of mobilenetv2_100: .* missing"):
+        build_trained("a file", "mobilenetv2_100", {"depth_multiplier": 2.0}, mobilenet.state_dict(), (64, 64))
+
+
 @pytest.mark.parametrize("name", RESNETS)
 def test_a_resnet_has_the_same_names_in_both(name):
     assert all(theirs == ours for theirs, ours in torchvision_layout(TORCHVISION[name]).items())

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import timm
 import torch
@@ -55,6 +57,29 @@ def test_an_export(export):
 def test_an_export_speaks_for_itself(export, said, message):
     with pytest.raises(UserError, match=f"last.safetensors: {message}"):
         open_network(str(export[0]), said)
+
+
+def test_dropout_need_not_agree(export, tmp_path):
+    """It acts in training only; a new model that has it may start from an export that has none, or another."""
+    path, model, card = export
+    images = torch.randn(2, 3, 32, 32)
+    dropped = tmp_path / "dropped.safetensors"
+    save_export(dropped, model, dataclasses.replace(card, kwargs=card.kwargs | {"drop_rate": 0.5}))
+    for trained in (path, dropped):
+        for said in ({"drop_rate": 0.2}, {"drop_path_rate": 0.1}, card.kwargs | {"drop_rate": 0.2}):
+            network = open_network(str(trained), NetworkSettings(kwargs=said))
+            torch.testing.assert_close(network.model(images), model(images))
+
+
+def test_other_arguments_are_refused_where_the_card_has_none(tmp_path):
+    plain = timm.create_model("cifar_resnet20", num_classes=5)
+    facts = {"class_names": NAMES, "mean": [0.5] * 3, "std": [0.5] * 3, "data": "made", "data_sha256": {}}
+    made = Model("teacher", "x", 3, "", seed=7, alpha=0.1, recipe={"train_size": 9, "validation_size": 3})
+    card = Card("cifar_resnet20", {}, [3, 32, 32], **facts, export="last", model=made)
+    save_export(tmp_path / "last.safetensors", plain, card)
+    assert open_network(str(tmp_path / "last.safetensors"), NetworkSettings(kwargs={"drop_rate": 0.2})).num_classes == 5
+    with pytest.raises(UserError, match=r"its card has no such arguments; network.kwargs says \{'stem_width': 4\}"):
+        open_network(str(tmp_path / "last.safetensors"), NetworkSettings(kwargs={"stem_width": 4, "drop_rate": 0.2}))
 
 
 def test_an_export_without_its_card(export):

@@ -1,11 +1,14 @@
 import copy
+import dataclasses
 
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from lightning import Callback, Trainer
 from timm.task import LogitDistillationTask
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from vision.settings import RecipeSettings
 from vision.training.distillation import Distillation
@@ -75,6 +78,29 @@ def test_epoch_losses_are_sums_over_counts(networks):
     assert module.mean_losses["loss"] == pytest.approx(
         float(F.cross_entropy(student(images), labels).detach()), rel=1e-6
     )
+
+
+def test_every_epoch_has_losses_of_its_own(networks):
+    """The mean over the images of each, from the losses of its batches of 4 and 1 image as Lightning got them."""
+    seen, told = [], []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            seen.append((trainer.current_epoch, float(outputs["loss"]) * len(batch[1])))
+
+        def on_train_epoch_end(self, trainer, module):
+            told.append(module.mean_losses["loss"])
+
+    images, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 4, 3])
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=3, callbacks=[Watch()], logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    module = Distillation(networks[0], dataclasses.replace(RECIPE, epochs=3), 2, 1, Objective())
+    trainer.fit(module, DataLoader(TensorDataset(images, labels), 4))
+    expected = [sum(loss for which, loss in seen if which == epoch) / 5 for epoch in range(3)]
+    assert expected[0] > expected[1] > expected[2]
+    assert told == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

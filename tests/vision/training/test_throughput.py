@@ -1,4 +1,4 @@
-"""Fits by Lightning whose loader, teacher or validation sleeps: a part's time is then known from outside."""
+"""Fits by Lightning of which a part sleeps (loader, copy, teacher, ...): its time is then known from outside."""
 
 import csv
 import time
@@ -13,7 +13,7 @@ from vision.settings import RecipeSettings
 from vision.training.distillation import Distillation
 from vision.training.frozen_teacher import FrozenTeacher
 from vision.training.objective import Objective
-from vision.training.throughput import Throughput
+from vision.training.throughput import DataTime, Throughput
 
 RECIPE = RecipeSettings(2, 4, "sgd", 0.1, 0.9, 1e-4, "cosine", 0.5, None)
 IMAGES, NAP = 8, 0.02  # of a batch
@@ -40,18 +40,30 @@ class SlowTeacher(nn.Linear):
         return super().forward(images)
 
 
+class SlowCopy(Distillation):
+    def transfer_batch_to_device(self, batch, device, dataloader_idx):
+        time.sleep(NAP)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+class SlowSaving(lightning.Callback):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        time.sleep(4 * NAP)
+
+
 @pytest.fixture
 def fit(tmp_path):
     """`fit(train, ...)`: [(update, images/s, shares of data, teacher and student)] of every line of the log."""
 
-    def fitted(train, val=None, *, epochs=1, log_steps=50, accumulate=1, teacher=None):
+    def fitted(train, val=None, *, epochs=1, log_steps=50, accumulate=1, teacher=None, kind=Distillation, more=()):
         trainer = lightning.Trainer(
             accelerator="cpu", max_epochs=epochs, log_every_n_steps=log_steps, accumulate_grad_batches=accumulate,
-            logger=CSVLogger(tmp_path), callbacks=[Throughput()], enable_checkpointing=False,
+            logger=CSVLogger(tmp_path), callbacks=[Throughput(), *more],
+            profiler=DataTime(), enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         )  # fmt: skip
         teachers = None if teacher is None else FrozenTeacher([teacher])
-        module = Distillation(nn.Linear(3, 5), RECIPE, 1, 1, Objective(alpha=0.1), teachers)
+        module = kind(nn.Linear(3, 5), RECIPE, 1, 1, Objective(alpha=0.1), teachers)
         trainer.fit(module, train, val)
         with (tmp_path / "lightning_logs" / "version_0" / "metrics.csv").open() as file:
             rows = [row for row in csv.DictReader(file) if row["images_per_second"]]
@@ -104,3 +116,10 @@ def test_the_shares_of_loader_teacher_and_student(fit):
     assert data * seconds >= 8 * NAP
     assert 4 * NAP <= teacher * seconds < 8 * NAP
     assert student > 0
+
+
+def test_data_is_the_loader_and_the_copy_alone(fit):
+    """Not what callbacks do between two batches, e.g. write a checkpoint, wherever in their list they are."""
+    for callbacks in ([SlowSaving()], []):
+        ((_, rate, data, *_),) = fit(Batches(4, NAP), kind=SlowCopy, more=callbacks)
+        assert 8 * NAP <= data * 4 * IMAGES / rate < 16 * NAP
