@@ -81,6 +81,7 @@ take_cell() {
 run_cell() { # WORKER INDEX
   local name=${CELL_NAMES[$2]} started=$SECONDS log
   log=$RUNS/log/${name//[\/ ,]/-}.log
+  : >>"$log" # there before the state names it: whoever shows the progress reads it at any moment
   printf '%s\n%s\n%s\n%s\n' "$name" "$log" "$started" "$2" >"$RUNS/state/worker$1.part"
   mv "$RUNS/state/worker$1.part" "$RUNS/state/worker$1"
   if ! (eval "${CELL_COMMANDS[$2]}") >>"$log" 2>&1; then
@@ -93,7 +94,7 @@ run_cell() { # WORKER INDEX
 }
 
 failed_cell() { # INDEX LOG
-  { printf 'error: %s failed; the end of %s:\n' "${CELL_NAMES[$1]}" "$2"; tail -n 5 "$2" | cut -c1-300; } >"$RUNS/state/failed.part"
+  { printf 'error: %s failed; the end of %s:\n' "${CELL_NAMES[$1]}" "$2"; tail -n 5 "$2" | cut -c1-300 || true; } >"$RUNS/state/failed.part"
   mv "$RUNS/state/failed.part" "$RUNS/state/failed.$1"
 }
 
@@ -124,7 +125,7 @@ progress_of() { # WORKER: what it runs, for how long, and the last thing that sa
   if [ ${#now[@]} -lt 4 ]; then return 0; fi
   local said
   said=$(tail -c 4000 "${now[1]}" 2>/dev/null | tr '\r' '\n' |
-    sed -E '/^ *$/d; s/^.*(train_inner|valid|INFO) \| //' | tail -n 1)
+    sed -E '/^ *$/d; s/^.*(train_inner|valid|INFO) \| //' | tail -n 1) || said="" # no reason to end the study
   printf '%-36s %4ss  %s\n' "${now[0]}" "$((SECONDS - now[2]))" "$said"
 }
 

@@ -60,3 +60,19 @@ def test_a_run_that_is_killed_outright_takes_its_steps_with_it(tmp_path: Path) -
     assert "3 steps to do" in said
     assert sorted(path.name for path in output.glob("made*")) == ["made1", "made2", "made3"]
     assert becomes_free(output / ".lock", seconds=5)
+
+
+def test_progress_is_shown_of_a_step_whose_log_is_not_there(tmp_path: Path) -> None:
+    shown = STUDY.replace(
+        "run_cells",
+        """steps=3 expected=3
+printf '%s\n' "step 2" "$RUNS/log/nowhere.log" 0 1 >"$RUNS/state/worker1"
+view | cat
+failed_cell 1 "$RUNS/log/nowhere.log"
+echo and the study goes on""",
+    )
+    command = ["bash", "-c", shown, "study", str(tmp_path / "results")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "step 2" in ended.stdout
+    assert ended.stdout.endswith("and the study goes on\n")

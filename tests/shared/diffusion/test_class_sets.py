@@ -23,14 +23,15 @@ def test_nearest_centroids() -> None:
 
 
 def test_several_models_choose_by_the_mean_of_distances_on_the_scale_of_each() -> None:
-    """Class 3 is second nearest to 0 by one model; the other has features 1,000 times as large."""
-    one = torch.tensor([[0.0], [4.0], [1.0], [3.9]])
+    """Class 3 is second nearest to 0 by far in one model; not quite in the other, of features 1,000 times as large."""
+    one = torch.tensor([[0.0], [4.0], [1.0], [2.5]])
     other = 1000 * torch.tensor([[0.0], [3.0], [1.0], [3.2]])
     assert [nearest_centroid_sets(model, 0, 2).s1 for model in (one, other)] == [[2, 3], [1, 2]]
-    scales = [4.0 + 1 + 3.9 + 3 + 0.1 + 2.9, 3.0 + 1 + 3.2 + 2 + 0.2 + 2.2]  # sums of all pairs
-    nearer = 4.0 / scales[0] + 3.0 / scales[1] < 3.9 / scales[0] + 3.2 / scales[1]
-    assert nearer
-    assert nearest_centroid_sets([one, other], 0, 2).s1 == [1, 2]
+    scales = [4 + 1 + 2.5 + 3 + 1.5 + 1.5, 3 + 1 + 3.2 + 2 + 0.2 + 2.2]  # sums of all pairs
+    on_its_scale = 2.5 / scales[0] + 3.2 / scales[1] < 4 / scales[0] + 3 / scales[1]
+    as_it_is = 2.5 + 3200 < 4 + 3000
+    assert (on_its_scale, as_it_is) == (True, False)
+    assert nearest_centroid_sets([one, other], 0, 2).s1 == [2, 3]
     assert nearest_centroid_sets([one], 0, 2) == nearest_centroid_sets(one, 0, 2)
 
 
