@@ -97,12 +97,11 @@ class LossStudy:
         return list({item.teacher.sha256: item.teacher for item in items}.values())
 
     def teacher_scores(self, teachers: Sequence[Model], key: Key) -> Observations:
-        found = {(t.seed, None): r for t in teachers for r in self.own.get(t.sha256, []) if key.text in r.metrics}
-        return {seeds: (r.name, r.metrics[key.text].value) for seeds, r in found.items()}
+        of_teachers = [record for teacher in teachers for record in self.own.get(teacher.sha256, [])]
+        return {(seed, None): score for seed, score in _by_seed(of_teachers, key).items()}
 
     def plain_scores(self, key: Key) -> Observations:
-        found = {(None, r.models[0].seed): r for r in self.plain if key.text in r.metrics}
-        return {seeds: (r.name, r.metrics[key.text].value) for seeds, r in found.items()}
+        return {(None, seed): score for seed, score in _by_seed(self.plain, key).items()}
 
     def observed(self, teachers: Sequence[Model], column: Column, key: Key) -> Observations:
         """Scores of the students of these teachers, by seeds of teacher and student; the latest record of each."""
@@ -110,7 +109,7 @@ class LossStudy:
         cell = [i for i in self.group.items if i.student and i.teacher.sha256 in known]
         found = {
             (i.teacher.seed, i.student.seed): (i.record.name, i.record.metrics[key.text].value)
-            for i in sorted(cell, key=lambda i: (i.record.provenance.finished, i.record.name))
+            for i in sorted(cell, key=lambda i: _finished(i.record))
             if i.student and Column.of(i.student) == column and key.text in i.record.metrics
         }
         return dict(sorted(found.items(), key=lambda entry: tuple(seed or 0 for seed in entry[0])))
@@ -170,6 +169,16 @@ def _with_companions(
         and _same_data(record.data, data)
     ]
     return LossStudy(Group([*group.items, *kd], group.variant, group.cautions), plain, dict(own))
+
+
+def _by_seed(records: Iterable[Result], key: Key) -> dict[int | None, tuple[str, float]]:
+    """Name and score of the latest record of each seed that has this metric."""
+    scored = [record for record in sorted(records, key=_finished) if key.text in record.metrics]
+    return {record.models[0].seed: (record.name, record.metrics[key.text].value) for record in scored}
+
+
+def _finished(record: Result) -> tuple[str, str]:
+    return record.provenance.finished, record.name
 
 
 def _recipe(model: Model | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -135,3 +136,22 @@ def test_help_works_from_anywhere(run: Command, tmp_path: Path, name: str) -> No
     shown = run("bash", ROOT / "scripts" / "nmt" / f"{name}.sh", "--help", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert f"default: runs/{name}-SCALE" in shown.stdout
+
+
+def test_the_full_recipe_is_that_of_the_published_one() -> None:
+    """REFERENCE.md, section 2: nothing here trains at full scale."""
+    script = 'source scripts/lib/nmt.sh; printf "%s\\n" "${FULL_MODEL[@]}" "${FULL_RECIPE[@]}"'
+    told = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    words = told.splitlines()
+    assert dict(zip(words[::2], words[1::2], strict=True)) == {
+        "--arch": "transformer_iwslt_de_en",
+        "--dropout": "0.3",
+        "--optimizer": "adam",
+        "--adam-betas": "(0.9, 0.98)",
+        "--lr": "5e-4",
+        "--lr-scheduler": "inverse_sqrt",
+        "--warmup-updates": "4000",
+        "--warmup-init-lr": "1e-7",
+        "--max-tokens": "4096",
+        "--required-batch-size-multiple": "1",
+    }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sentencepiece
 
 from nmt_plugin.corpora.__main__ import main
 from nmt_plugin.corpora.lines import read_lines
@@ -248,3 +249,12 @@ def test_mistakes(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[st
         main(command(output, "--train", *short, "--valid", *held, "--test", *held))
     assert "line 2 of" in capsys.readouterr().err
     assert not list(tmp_path.glob("c*"))
+
+
+@pytest.mark.usefixtures("without_fairseq")
+def test_pieces_are_learned_from_the_training_text_alone(write: Write, tmp_path: Path) -> None:
+    train, valid = write("a", *numbered(50)), write("valid", *numbered(3, 200))
+    test = write("test", "This is the \u03a9 text.\n", "Voici le texte \u03a9.\n")
+    main(command(tmp_path / "c", "--train", *train, "--valid", *valid, "--test", *test))
+    model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "c/spm/sentencepiece.model"))
+    assert model.piece_to_id("\u03a9") == model.unk_id()

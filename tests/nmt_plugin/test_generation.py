@@ -1,6 +1,8 @@
 """A finished translation is used again for the same request, and only for that."""
 
+import itertools
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -71,3 +73,19 @@ def test_an_output_of_another_size_is_refused_and_not_kept(corpus: Corpus, runs:
         with pytest.raises(UserError, match="has 2 sentences, but the corpus has 3"):
             translate(tmp_path / "model.pt", corpus, "test", Search(), tmp_path / "out")
     assert len(runs) == 2
+
+
+def test_the_search_that_is_recorded_is_the_one_that_is_made(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> "CompletedProcess[str]":
+        said.append(words)
+        return CompletedProcess(words, 0)
+
+    monkeypatch.setattr(generation.subprocess, "run", run)
+    generation._generate(tmp_path / "model.pt", corpus, "valid", Search(7, 0.6, 33, 99), tmp_path / "out")
+    flags = dict(itertools.pairwise(said[0]))
+    names = ("gen-subset", "beam", "lenpen", "max-len-b", "max-tokens")
+    assert [flags.get(f"--{name}") for name in names] == ["valid", "7", "0.6", "33", "99"]

@@ -157,6 +157,13 @@ def test_the_best_hypothesis_is_the_most_probable_of_all(tiny: ModuleType, data:
         assert not hypothesis.ended  # one token was all that it was allowed
 
 
+def test_the_length_penalty_reaches_the_search(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    task = _task_with_train(tiny, data)
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(task), {"_name": "cross_entropy"}, data)
+    search = BeamSearch(LiveTeacher(str(checkpoint), task), task, Search(lenpen=0.6))
+    assert search._generator.len_penalty == 0.6
+
+
 def test_sources_that_the_teacher_cannot_read_are_left_out(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
     task = _task_with_train(tiny, data, lengths=(3, 9))
     checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(task), {"_name": "cross_entropy"}, data)

@@ -1,9 +1,12 @@
 """What the commands that read trained models have in common."""
 
+import json
+
 import pytest
 
 from shared.errors import UserError
 from shared.results import read_result
+from vision.clusters import clusters
 from vision.diffusion import diffusion
 from vision.evaluate import evaluate
 from vision.project import project
@@ -42,6 +45,30 @@ def test_a_record_takes_a_given_name(compose, pair, data, study, tmp_path):
     assert read_result(tmp_path / "result.json").name == "drawn"
     evaluate(compose("evaluate", [*data, f"checkpoint={study.low}", f"output={tmp_path}", "name=scored"]))
     assert read_result(tmp_path / "result.json").name == "scored"
+
+
+def test_noise_in_the_labels_moves_no_centroid(compose, data, study, tmp_path):
+    """Students that learned from wrong labels are measured by the true ones."""
+
+    def noisy(path):
+        card = json.loads(path.with_suffix(".json").read_text())
+        card["model"]["recipe"] |= {"label_noise": 0.3, "noise_seed": 4}
+        made = tmp_path / f"{path.parent.name}.safetensors"
+        made.write_bytes(path.read_bytes())
+        made.with_suffix(".json").write_text(json.dumps(card))
+        return made
+
+    found, record = [], tmp_path / "out" / "result.json"
+    for low, high in ((study.low, study.high), (noisy(study.low), noisy(study.high))):
+        output = f"output={tmp_path}/out"
+        diffusion(compose("diffusion", [*data, f"low={low}", f"high={high}", output]))
+        measured = [read_result(record).eta]
+        clusters(compose("clusters", [*data, f"checkpoint={low}", output]))
+        measured.append(read_result(record).metrics)
+        project(compose("project", [*data, f"students=[{low}]", output]))
+        measured.append(read_result(record).panels)
+        found.append(measured)
+    assert found[0] == found[1]
 
 
 def test_unknown_classes_are_refused_before_anything_is_read(compose, pair, data, study, tmp_path, monkeypatch):

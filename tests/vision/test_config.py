@@ -18,6 +18,15 @@ from vision.cli import CONF
 TEACHER = ["teacher=t.safetensors", "temperature=2"]
 
 
+# epochs, batch size, learning rate, weight decay, decay epochs, warm-up epochs, precision: REFERENCE.md, section 2
+_IMAGENET, _CUB = (200, 2048, 0.1, 1e-4, 80, 5, "32"), (200, 256, 0.01, 1e-3, 80, 0, "16")
+PAPER = {
+    "imagenet_teacher": (90, 2048, 0.1, 1e-4, 30, 0, "32"),
+    "cub_teacher": (90, 256, 0.01, 1e-4, 30, 0, "16"),
+    **{f"imagenet_{student}": _IMAGENET for student in ("resnet18", "resnet50", "efficientnet_b0")},
+    **{f"cub_{student}": _CUB for student in ("resnet18", "resnet50", "convnext_tiny", "mobilenetv2")},
+}
+
 # Published training images, of which validation_size are held out.
 TRAINING_IMAGES = {"fashion_mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "cub": 5_994, "digits": 1_500}
 
@@ -237,3 +246,20 @@ def test_every_key_is_read(compose, study, keys_read, settings_kinds, tmp_path):
 def test_an_interpolated_folder_keeps_the_number_as_typed(compose):
     settings = compose("train", ["teacher=t", "temperature=3", "output=runs/T${temperature}"])
     assert (settings.output, settings.temperature) == ("runs/T3", 3.0)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_an_experiment_of_the_paper_has_its_recipe(compose, name):
+    for words in commands_at_head(CONF / "experiment" / f"{name}.yaml")[1]:
+        settings, cub = compose("train", words), name.startswith("cub")
+        r, a = settings.recipe, settings.recipe.augmentation
+        told = (r.epochs, r.batch_size, r.lr, r.weight_decay, r.decay_epochs, r.warmup_epochs, r.precision)
+        assert told == PAPER[name]
+        assert (r.optimizer, r.momentum, r.schedule, r.decay_rate, r.decay_all) == ("momentum", 0.9, "step", None, True)
+        assert (a.crop, a.flip, a.rotation, a.grayscale) == ("resized", True, *((45, 0.2) if cub else (0, 0)))
+        assert (a.scale, a.ratio) == (([0.2, 1.0], [0.8, 1.25]) if cub else (None, None))
+        assert a.jitter == ([0.2, 0.2, 0, 0] if cub else [0, 0, 0, 0])
+        if name == "cub_teacher":
+            assert settings.model.weights == f"runs/imagenet/teacher-a{settings.alpha:g}/last.safetensors"
+        if not name.endswith("teacher"):
+            assert (settings.distill.loss, settings.kd_weight, settings.hard_weight) == ("kd", 1.0, 0.0)

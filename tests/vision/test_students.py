@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from shared.errors import UserError
 from shared.files import sha256
 from shared.results import read_result
+from vision.checkpoint import load_export
 from vision.train import train
 from vision.training import distillation
 from vision.training.distillation import Distillation
@@ -114,3 +115,22 @@ def test_a_student_of_unlabelled_images_wants_teachers_of_the_others(short, stud
         output = f"output={tmp_path}/student_of_{name}"
         train(compose("train", [*student, f"teacher={tmp_path}/teacher/{name}", output]))
         assert read_result(tmp_path / f"student_of_{name}" / "result.json").data.sizes["train"] == 140
+
+
+def test_a_teacher_reads_images_as_it_was_trained_to(short, study, compose, tmp_path, monkeypatch):
+    """Its student's images are normalized by another mean and standard deviation."""
+
+    def caught(networks, **_):
+        given.extend(networks)
+        raise InterruptedError
+
+    given = []
+    monkeypatch.setattr("vision.train.FrozenTeacher", caught)
+    other = [f"teacher={study.teacher}", "temperature=1", "data.mean=[0.5]", "data.std=[0.25]", f"output={tmp_path}"]
+    with pytest.raises(InterruptedError):
+        train(compose("train", [*short, *other]))
+    network, card = load_export(study.teacher)
+    pixels = torch.randint(256, (4, 1, 28, 28)) / 255
+    with torch.no_grad():
+        expected = network.eval()((pixels - card.mean[0]) / card.std[0])
+        torch.testing.assert_close(given[0]((pixels - 0.5) / 0.25), expected, rtol=1e-4, atol=1e-4)

@@ -1,18 +1,24 @@
 import csv
 import json
 import os
+import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from shared.errors import UserError
 from shared.files import sha256
 from shared.locks import lock_folder
+from shared.outcomes import read_outcomes
 from shared.results import read_result
 from vision.checkpoint import load_card, load_export
+from vision.data import load_data
 from vision.train import train
 from vision.training.best_and_last import BestAndLast
+from vision.training.outcome import _over_ranks, export_and_score
 from vision.training.run_folder import RunFolder
 
 
@@ -76,6 +82,43 @@ def test_the_best_export_is_the_best_epoch_on_validation(study):
     assert all(
         torch.equal(saved[f"model.{n}"], t) for n, t in load_file(study.teacher.with_name("best.safetensors")).items()
     )
+
+
+def test_epochs_are_judged_on_the_validation_part(study):
+    (path,) = study.teacher.parent.glob("logs/*/metrics.csv")
+    with path.open() as file:
+        told = [float(row["val/nll"]) for row in csv.DictReader(file) if row["val/nll"]]
+    metrics = read_result(study.teacher.with_name("result.json")).metrics
+    assert told[-1] == pytest.approx(metrics["last/val/nll"].value, rel=1e-4)
+    assert told[-1] != pytest.approx(metrics["last/test/nll"].value, rel=1e-3)
+
+
+def test_each_export_is_scored_by_its_own_weights_on_its_own_images(study, compose, tmp_path):
+    for name in ("last.ckpt", "best.ckpt"):
+        shutil.copy(study.low.with_name(name), tmp_path / name)
+    best = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    best["state_dict"]["model.fc.bias"] += torch.linspace(0, 3, 10)  # surely not the last's
+    torch.save(best, tmp_path / "best.ckpt")
+    settings = compose("train", [*study.common, f"output={tmp_path}"])
+    data, card = load_data(settings.data, 200), load_card(study.low)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)
+    metrics, _ = export_and_score(settings, RunFolder(settings.output), card.build(), card, data, trainer)
+    for which in ("last", "best"):
+        network, _ = load_export(tmp_path / f"{which}.safetensors")
+        for split in ("val", "test"):
+            images = data.splits[split]
+            with torch.no_grad():
+                logits = network.eval()((images.images / 255 - card.mean[0]) / card.std[0])
+            nll = float(F.cross_entropy(logits, images.labels))
+            assert metrics[f"{which}/{split}/nll"].value == pytest.approx(nll, rel=1e-4)
+        hits = (logits.argmax(1) == images.labels).tolist()  # of test
+        assert read_outcomes(tmp_path)[f"{which}/test/top1"][:, 0].tolist() == hits
+
+
+def test_hits_of_two_processes_interleave():
+    trainer = SimpleNamespace(global_rank=1, world_size=2)
+    assert _over_ranks(torch.tensor([7, 8]), 5, trainer).tolist() == [0, 7, 0, 8, 0]
 
 
 def test_one_seed_gives_one_result_and_another_seed_another(study, compose, tmp_path):

@@ -221,3 +221,17 @@ def test_a_record_of_another_kind_is_not_replaced(
     words = ["--students", models["low"], "--corpus", corpus, "--tokens", "\u2581eins", "\u2581zwei", ","]
     line = study.refused(capsys, lambda: projection.main([*map(str, words), "--output", str(tmp_path / "out")]))
     assert "is a record of kind diffusion; choose another --output" in line
+
+
+def test_the_last_checkpoint_is_not_compared_with_the_best(
+    study: ModuleType,
+    models: dict[str, Path],
+    save: Callable[..., Path],
+    corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    word = {"_name": "word_kd", "teacher": str(models["teacher"]), "kd_weight": 1.0, "label_smoothing": 0.0}
+    low, high = (save(f"checkpoint_{kept}", 2, **word, temperature=t) for kept, t in (("last", 1.0), ("best", 3.0)))
+    said = study.refused(capsys, lambda: run(models | {"low": low, "high": high}, corpus, tmp_path / "out"))
+    assert "differ in checkpoint (last or best) too (checkpoint_last; checkpoint_best)" in said

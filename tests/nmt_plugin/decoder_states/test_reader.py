@@ -38,6 +38,18 @@ def test_the_ignored_prefix_does_not_count(
     np.testing.assert_allclose(centroid, np.mean(expected[4], axis=0), atol=2e-6)
 
 
+def test_a_position_counts_where_it_counts_for_every_model(
+    study: ModuleType, save: Callable[..., Path], models: dict[str, Path], corpus: Path
+) -> None:
+    distilled = {"_name": "word_kd", "teacher": str(models["teacher"]), "kd_weight": 1.0, "label_smoothing": 0.0}
+    student = StateReader(save("prefix", 2, **distilled, temperature=1.0, ignore_prefix_size=2), read_corpus(corpus))
+    teacher = StateReader(models["teacher"], read_corpus(corpus))
+    expected = study.states_one_by_one(teacher, "valid", prefix=2)
+    for readers in ([student, teacher], [teacher, student]):
+        [text] = choose_texts(["valid"], readers, None, 1)
+        assert text.counts().tolist() == [len(expected.get(k, [])) for k in range(20)]
+
+
 def test_max_sentences_takes_a_seeded_sample(models: dict[str, Path], corpus: Path) -> None:
     reader = StateReader(models["low"], read_corpus(corpus))
     one, again, other = (choose_texts(["train"], [reader], 20, seed)[0] for seed in (1, 1, 2))

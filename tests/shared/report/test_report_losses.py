@@ -172,3 +172,25 @@ def test_the_page(sample: ModuleType, tmp_path: Path, seeds: tuple[int, ...]) ->
     assert "Other test scores" in text
     assert "students learned by KD and by DIST" in text
     assert "student cnn, DIST at T = 1, 200,000 parameters" in text
+
+
+def test_the_latest_score_of_a_network_counts_wherever_its_record_stands(sample: ModuleType) -> None:
+    records = study(sample, {"big": 93.0}, seeds=(1,))
+    for name in ("alone 1", "big 1"):
+        again = dataclasses.replace(next(r for r in records if r.name == name).models[0])
+        old = sample.model_record(f"{name}, older", again, sample.image_metrics(60.0), finished="2024-01-01T00:00:00Z")
+        records.append(old)
+    assert [[cell.text for cell in row[1:3]] for row in tables(records)[0].rows] == [["93.00", "85.00"]]
+
+
+def test_only_the_students_own_architecture_stands_beside_it(sample: ModuleType) -> None:
+    """A teacher and another student, both trained by the students' recipe."""
+    records = study(sample, {"big": 93.0}, seeds=(1,))
+    of = records[0].models[0]
+    wide = dataclasses.replace(student(sample, of, "kd"), arch="wide", sha256="b" * 64)
+    records.append(sample.model_record("wide kd", wide, sample.image_metrics(50.0), of))
+    recipe = {"epochs": 4, "lr": 0.05}
+    other = dataclasses.replace(sample.teacher(0.0, 1, arch="wide"), recipe=recipe, sha256="c" * 64)
+    records.append(sample.model_record("wide alone", other, sample.image_metrics(60.0)))
+    [row] = tables(records)[0].rows
+    assert [cell.text for cell in row[2:4]] == ["85.00", "90.00"]

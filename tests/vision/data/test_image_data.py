@@ -141,3 +141,20 @@ def test_an_unknown_data_set_lists_the_known_ones():
 def test_normalization_must_fit_the_channels():
     with pytest.raises(UserError, match=r"need 1 value"):
         load_data(DataSettings("digits", [0.3, 0.3], [0.4], validation_size=300), None)
+
+
+def test_an_epoch_draws_its_flips_anew():
+    plain, _ = next(iter(batches(40, 40)))
+    loader, flipped = batches(40, 40, augmentation=AugmentationSettings(flip=True), seed=1), []
+    for epoch in (0, 1):
+        loader.set_epoch(epoch)
+        images, labels = next(iter(loader))
+        flipped.append({int(k) for image, k in zip(images, labels, strict=True) if not torch.equal(image, plain[k])})
+    assert flipped[0] != flipped[1]
+
+
+def test_the_edges_of_a_padded_crop_are_black_whatever_the_mean():
+    white = ImageTensors(torch.full((60, 1, 2, 3), 255, dtype=torch.uint8), torch.arange(60))
+    augmentation = AugmentationSettings(crop="padded", padding=1)
+    images, _ = next(iter(TensorBatches(white, [0.2], [0.5], BatchPlan(60, seed=1), augmentation)))
+    assert images.unique().tolist() == pytest.approx([-0.4, 1.6])

@@ -118,3 +118,18 @@ def test_the_loss_is_that_of_timms_own_task(temperature):
     parts = theirs(images, labels)
     torch.testing.assert_close(ours["loss"] / 5, parts["loss"])
     torch.testing.assert_close(ours["kd"] / 5, parts["kd_loss"])
+
+
+def test_every_update_of_every_seed_has_a_seed_of_its_own(networks):
+    drawn = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            drawn.append(module._batch_seed)
+
+    data = DataLoader(TensorDataset(torch.randn(5, 3), torch.tensor([0, 1, 2, 4, 3])), 4)
+    for seed in (1, 2):
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        trainer = Trainer(accelerator="cpu", max_epochs=2, callbacks=[Watch()], enable_model_summary=False, **quiet)
+        trainer.fit(Distillation(copy.deepcopy(networks[0]), RECIPE, 2, seed, Objective()), data)
+    assert len(drawn) == len(set(drawn)) == 8

@@ -44,6 +44,24 @@ def test_dist_is_its_mean_times_the_batch_and_has_weights_of_its_own(logits):
     torch.testing.assert_close(terms["loss"], 2.0 * terms["dist"] + hard)
 
 
+@pytest.mark.parametrize("squared", [True, False])
+def test_dist_takes_the_temperature(logits, squared):
+    student, teachers = logits
+    distill = DistillSettings("dist", hard_weight=1.0, tau_squared=squared)
+    terms = Objective(0.0, 4.0, 2.0, 1.0, distill).terms(student, teachers[:1], LABELS)
+    ours, theirs = (F.softmax(z.double() / 4, -1).numpy() for z in (student, teachers[0]))
+    inter = 1 - np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(ours, theirs, strict=True)])
+    intra = 1 - np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(ours.T, theirs.T, strict=True)])
+    assert float(terms["dist"]) / 6 == pytest.approx((16 if squared else 1) * (inter + intra), rel=1e-4)
+
+
+def test_the_teachers_labels_are_not_smoothed(logits):
+    student, teachers = logits
+    terms = Objective(0.1, 1.0, 0.5, 0.5, DistillSettings("epl")).terms(student, teachers, LABELS)
+    labels = torch.stack(teachers).mean(0).argmax(-1)
+    torch.testing.assert_close(terms["epl"], F.cross_entropy(student, labels, reduction="sum"))
+
+
 @pytest.mark.parametrize("ensemble", ["logits", "probabilities", "vote"])
 def test_epl_learns_the_ensembles_labels(ensemble):
     teachers = [torch.tensor([[2.0, 1.9, 0.0]]), torch.tensor([[2.0, 1.9, 0.0]]), torch.tensor([[0.0, 9.0, 0.0]])]

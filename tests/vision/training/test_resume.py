@@ -155,3 +155,14 @@ def test_a_cosine_starts_where_the_warm_up_ends(study, compose, tmp_path):
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert all(low / high > 0.75 for high, low in zip(rates[peak:], rates[peak + 1 : peak + 5], strict=False))
     assert rates[-1] < 0.01
+
+
+def test_accumulated_batches_leave_the_schedule_as_it_is(study, compose, tmp_path):
+    rates = []
+    for accumulate in (1, 2):
+        output = tmp_path / str(accumulate)
+        words = ["recipe.epochs=3", "recipe.warmup_epochs=1", f"accumulate={accumulate}", f"output={output}"]
+        train(compose("train", [*study.common, *words]))
+        saved = torch.load(output / "last.ckpt", weights_only=True)
+        rates.append(saved["optimizer_states"][0]["param_groups"][0]["lr"])
+    assert rates[1] == pytest.approx(rates[0])  # half-way down, it would be .085 of a rate of .1
