@@ -10,7 +10,7 @@ usage: docker run ... lskd COMMAND [argument ...]
   test      scripts/test.sh: what CI runs
   study     scripts/study.sh: label smoothing x temperature, with seeds and verdicts
   nmt       fairseq-train with the plugin loaded, e.g. nmt data/nmt/libreoffice.en-de/data-bin --criterion word_kd ...
-  vision    python -m vision.train, e.g. vision data=fashion_mnist model=slim_resnet
+  vision    python -m vision.train, e.g. vision data=fashion_mnist model=slim_resnet output=runs/mine
   report    python -m shared.report
   ...       any other command of the environment, e.g. python -m nmt_plugin.evaluate --help
 

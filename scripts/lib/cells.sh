@@ -16,20 +16,25 @@ open_study() { # LABEL SETTING...
   local settings
   LABEL=$1
   shift
-  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A "$RUNS")" ]; then
+  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A -I .lock "$RUNS")" ]; then
     fail "$RUNS holds something that is not a $LABEL's; choose another --output"
   fi
-  mkdir -p "$RUNS" 2>/dev/null || fail "cannot make the folder $RUNS; choose another --output"
+  make_folder "$RUNS"
   exec 9>"$RUNS/.lock" # workers keep it open, so it also holds until the last of a killed run has stopped
   flock -n 9 || fail "another $LABEL is running in $RUNS; wait for it to end"
   settings=$(printf '%s\n' "$LABEL" "$@")
-  if [ "$FRESH" = yes ]; then
-    rm -rf "$RUNS"/{nmt,vision,corpora,caches,log,state,settings,study.json,report.md,report.html,report_figures}
+  if [ "$FRESH" = yes ] && [ -e "$RUNS/settings" ]; then
+    [ "$(head -n 1 "$RUNS/settings")" = "$LABEL" ] || fail "$RUNS is not of $LABEL; choose another --output"
+    rm -rf "$RUNS"/{nmt,vision,corpora,caches,log,state,study.json,report.md,report.html,report_figures}
+    rm -f "$RUNS/settings" # last: stopped before, the folder is still known for ours
   fi
   if [ -e "$RUNS/settings" ] && [ "$(cat "$RUNS/settings")" != "$settings" ]; then
     fail "$RUNS holds results of other settings; choose another --output, or --fresh replaces them"
   fi
-  printf '%s\n' "$settings" >"$RUNS/settings"
+  if [ ! -e "$RUNS/settings" ]; then
+    printf '%s\n' "$settings" >"$RUNS/settings.part"
+    mv "$RUNS/settings.part" "$RUNS/settings"
+  fi
   rm -rf "$RUNS/state"
   mkdir -p "$RUNS/log" "$RUNS/state/taken"
 }
@@ -94,8 +99,9 @@ run_cell() { # WORKER INDEX
 }
 
 failed_cell() { # INDEX LOG
-  { printf 'error: %s failed; the end of %s:\n' "${CELL_NAMES[$1]}" "$2"; tail -n 5 "$2" | cut -c1-300 || true; } >"$RUNS/state/failed.part"
-  mv "$RUNS/state/failed.part" "$RUNS/state/failed.$1"
+  local part=$RUNS/state/failing.$1.part # one for each step: two may fail at once
+  { printf 'error: %s failed; the end of %s:\n' "${CELL_NAMES[$1]}" "$2"; tail -n 5 "$2" | cut -c1-300 || true; } >"$part"
+  mv "$part" "$RUNS/state/failed.$1"
 }
 
 worker() { # NUMBER
@@ -182,12 +188,12 @@ watch_workers() { # redrawn in place on a terminal; elsewhere a block every 15 s
   while any_alive; do
     if [ -t 1 ]; then
       columns=$(tput cols 2>/dev/null || echo 80)
-      text=$(view | cut -c1-$((columns - 1)))
+      text=$(view | cut -c1-$((columns - 1))) || true # a display is no reason to end the study
       if [ $lines -gt 0 ]; then printf '\033[%sA\033[J' "$lines"; fi
       printf '%s\n' "$text"
       lines=$(printf '%s\n' "$text" | wc -l)
     elif [ $((tick % 15)) = 0 ]; then
-      view | cut -c1-$columns
+      view | cut -c1-$columns || true
     fi
     tick=$((tick + 1))
     sleep 1
@@ -205,6 +211,7 @@ stop_workers() {
     while kill -0 -- "-$pid" 2>/dev/null; do
       tries=$((tries + 1))
       if [ $tries = 100 ]; then kill -9 -- "-$pid" 2>/dev/null || true; fi
+      if [ $tries = 200 ]; then break; fi # dead ones, which nobody in this container collects
       sleep 0.1
     done
   done

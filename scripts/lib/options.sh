@@ -9,6 +9,11 @@ check_path() { # OPTION PATH
   esac
 }
 
+make_folder() { # FOLDER
+  mkdir -p "$1" 2>/dev/null || fail "cannot make the folder $1; choose another --output"
+  [ -w "$1" ] || fail "cannot write in the folder $1; choose another --output"
+}
+
 check_numbers() { # OPTION LIST PATTERN EXAMPLE
   local number twice
   for number in $2; do

@@ -86,10 +86,10 @@ scores_of_pair() {
 }
 
 # S1 and S2 of the most frequent words, the same for all models: by the centroids of all teachers, because words that are
-# nearest by one of them are nearer in that one than in the others by chance, which C2 compares.
+# nearest by one of them are nearer in that one than in the others by chance, which C2 compares. More teachers choose anew.
 sets_of_pair() {
   local sets=$base/sets of=a${ALPHAS##* } alpha seed high=${TEMPERATURES##* } run needed=() teachers=()
-  if [ -e "$base/sets.json" ] || [ -z "$highs" ]; then return; fi
+  if [ -z "$highs" ] || [ "$(cat "$base/sets.of" 2>/dev/null)" = "$ALPHAS / $SEEDS" ]; then return; fi
   for alpha in $ALPHAS; do
     for seed in $SEEDS; do
       needed+=("teacher-a$alpha-seed$seed") teachers+=("$base/teacher-a$alpha-seed$seed/checkpoint_last.pt")
@@ -102,7 +102,12 @@ sets_of_pair() {
   sweep "class sets $pair" python -m nmt_plugin.diffusion --corpus "$corpus" --output "$sets" --max-sentences "$SENTENCES" \
     --low "$base/student-$of-T$low-$seed/checkpoint_last.pt" --high "$base/student-$of-T$high-$seed/checkpoint_last.pt" \
     --teacher "${teachers[@]}"
-  if [ -e "$sets/result.json" ]; then mv "$sets/result.json" "$base/sets.json"; fi # not a measurement of its own
+  if [ -e "$sets/result.json" ]; then
+    rm -rf "$base"/{clusters,diffusion,projection}-* # by the sets of other teachers; minutes, of models that stay
+    mv "$sets/result.json" "$base/sets.json"         # not a measurement of its own
+    printf '%s / %s\n' "$ALPHAS" "$SEEDS" >"$base/sets.of.part"
+    mv "$base/sets.of.part" "$base/sets.of"
+  fi
 }
 
 diffusion_of_pair() {

@@ -11,21 +11,25 @@ source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
 open_study() { # SETTING...
   local settings
-  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A "$RUNS")" ]; then
+  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A -I .lock "$RUNS")" ]; then
     fail "$RUNS holds something that is not this study's; choose another --output"
   fi
-  mkdir -p "$RUNS" 2>/dev/null || fail "cannot make the folder $RUNS; choose another --output"
+  make_folder "$RUNS"
   exec 9>"$RUNS/.lock" # sweeps keep it open, so it also holds until the last process of a killed run has stopped
   flock -n 9 || fail "another run of this study is at work in $RUNS; wait for it to end"
   settings=$(printf '%s\n' "$LABEL" "$@")
   if [ "$FRESH" = yes ] && [ -e "$RUNS/settings" ]; then
     [ "$(head -n 1 "$RUNS/settings")" = "$LABEL" ] || fail "$RUNS is not of $LABEL; choose another --output"
-    rm -rf "${RUNS:?}"/*
+    find "$RUNS" -mindepth 1 -maxdepth 1 ! -name '.*' ! -name settings -exec rm -rf {} +
+    rm -f "$RUNS/settings" # last: stopped before, the folder is still known for ours
   fi
   if [ -e "$RUNS/settings" ] && [ "$(cat "$RUNS/settings")" != "$settings" ]; then
     fail "$RUNS holds results of other settings; choose another --output, or --fresh replaces them"
   fi
-  printf '%s\n' "$settings" >"$RUNS/settings"
+  if [ ! -e "$RUNS/settings" ]; then
+    printf '%s\n' "$settings" >"$RUNS/settings.part"
+    mv "$RUNS/settings.part" "$RUNS/settings"
+  fi
   mkdir -p "$RUNS/log"
   : >"$RUNS/expected"
 }
@@ -63,6 +67,7 @@ stop_sweep() {
   while kill -0 -- "-$SWEEP" 2>/dev/null; do # until its last process is gone, so that the next call finds nothing running
     tries=$((tries + 1))
     if [ $tries = 100 ]; then kill -9 -- "-$SWEEP" 2>/dev/null || true; fi
+    if [ $tries = 200 ]; then break; fi # dead ones, which nobody in this container collects
     sleep 0.1
   done
 }
@@ -89,7 +94,7 @@ sweep() { # NAME COMMAND...: what fails is listed at the end of the study, which
   if [ "$there" = "$all" ] || has_made "$@"; then return; fi
   LEFT_AT_START=${LEFT_AT_START:-$left}
   set -m # a process group of its own, so that stopping the study stops what it started
-  (group=$BASHPID; end_with_the_run "$group" >/dev/null 2>&1 9>&- & exec "$@") >"$log" 2>&1 &
+  (group=$BASHPID; end_with_the_run "$group" >/dev/null 2>&1 & exec "$@") >"$log" 2>&1 & # the watcher holds the lock till all have ended
   SWEEP=$!
   set +m
   trap 'stop_sweep; echo "stopped; what is finished is kept, and the next call goes on from there" >&2; exit 130' INT TERM

@@ -1,8 +1,8 @@
 # Sourced by scripts/vision/*.sh: the loops over teachers, students and temperatures. Each step is one command of the
 # package, which leaves alone what is finished and goes on with an interrupted training.
 #
-# A script sets NAME, DATA_OPTION, TEACHER, STUDENTS, ALPHAS, TEMPERATURES, SEEDS, DEVICES, SETS, FIGURE and FIGURE_T, may define
-# teacher_weights, and then calls
+# A script sets NAME, DATA_OPTION, TEACHER, STUDENTS, ALPHAS, TEMPERATURES, SEEDS, DEVICES, ACCUMULATE, SETS, FIGURE and FIGURE_T,
+# may define teacher_weights, and then calls
 #   paper_tables DATA OUTPUT [KEY=VALUE ...]
 
 source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
@@ -29,8 +29,12 @@ paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
   check_numbers ALPHAS "$ALPHAS" "$ALPHA_PATTERN" '"0 0.1"'
   check_numbers TEMPERATURES "$TEMPERATURES" "$TEMPERATURE_PATTERN" '"1 2 3 64"'
   check_numbers SEEDS "$SEEDS" "$WHOLE_PATTERN" '"1 2 3"'
-  OVERRIDES=("data.data_dir=$DATA" "devices=$DEVICES" "$@") MEASURED=("data=$DATA_OPTION" "data.data_dir=$DATA")
+  check_numbers DEVICES "$DEVICES" '[1-9][0-9]*' 8
+  ACCUMULATE=${ACCUMULATE:-$((DEVICES < 8 ? 8 / DEVICES : 1))}
+  check_numbers ACCUMULATE "$ACCUMULATE" '[1-9][0-9]*' 8
+  OVERRIDES=("data.data_dir=$DATA" "devices=$DEVICES" "accumulate=$ACCUMULATE" "$@") MEASURED=("data=$DATA_OPTION" "data.data_dir=$DATA")
   local cells override t keep=true
+  check_choices
   for t in $FIGURE_T; do
     case " $TEMPERATURES " in *" $t "*) ;; *) fail "FIGURE_T names T = $t, which TEMPERATURES ($TEMPERATURES) does not have" ;; esac
   done
@@ -59,6 +63,25 @@ paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
     figure
   done
   step "report" python -m shared.report "$OUT"
+}
+
+check_choices() { # what would be found wrong after days
+  local alpha seed student weights
+  for student in $STUDENTS; do
+    [ -f "vision/conf/experiment/${NAME}_$student.yaml" ] ||
+      fail "STUDENTS names $student, for which vision/conf/experiment has no ${NAME}_$student.yaml"
+  done
+  case $SETS in
+    explicit | wordnet | families | retrievers | snakes) ;;
+    *) [ -f "$SETS" ] || fail "SETS=$SETS is no file, nor one of explicit, wordnet, families, retrievers, snakes" ;;
+  esac
+  for alpha in $ALPHAS; do
+    for seed in $SEEDS; do
+      weights=$(teacher_weights "$alpha" "$seed")
+      [ -z "$weights" ] || [ -f "${weights#*=}" ] ||
+        fail "${weights#*=} is not there; train it by scripts/vision/imagenet.sh, or name its folder: IMAGENET=DIR"
+    done
+  done
 }
 
 scores() { # RUN: top-1, top-5, NLL and calibration error, the table of the classes, every prediction

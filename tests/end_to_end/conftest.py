@@ -49,7 +49,7 @@ def run(environment: dict[str, str]) -> Run:
     """Run a command of this environment from the repository's root."""
 
     def run_command(
-        *command: object, stdin: str | None = None, cwd: Path = ROOT, timeout: float = 900
+        *command: object, stdin: str | None = None, cwd: Path = ROOT, timeout: float = 3600
     ) -> "subprocess.CompletedProcess[str]":
         words = [str(word) for word in command]
         return subprocess.run(
@@ -66,7 +66,7 @@ def fork(environment: dict[str, str]) -> Run:
     Every command is also run as a process of its own: by scripts/, and README.md's in test_readme.py.
     """
 
-    def fork_command(*command: object, timeout: float = 900) -> "subprocess.CompletedProcess[str]":
+    def fork_command(*command: object, timeout: float = 3600) -> "subprocess.CompletedProcess[str]":
         return run_in_fork([str(word) for word in command], ROOT, environment, timeout)
 
     return fork_command

@@ -29,7 +29,7 @@ def kill_in_the_middle(command: list[str], folder: Path, begun: Callable[[], boo
     finally:
         study.kill()
         study.wait()
-    wait_for(lambda: not working_in(folder), seconds=15)  # what it had started ends with it, not after its work
+    wait_for(lambda: not working_in(folder), seconds=30)  # what it had started ends with it, not after its work
 
 
 def assert_same_records(folder: Path, whole: Path, part: str = "") -> None:
@@ -52,7 +52,7 @@ def working_in(folder: Path) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 1800) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

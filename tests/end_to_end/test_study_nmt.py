@@ -1,6 +1,7 @@
 """scripts/study.sh nmt with --quick to its end, and killed and called again."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,6 +13,7 @@ from tests.end_to_end.studies import assert_same_records, by_name, kill_in_the_m
 pytestmark = pytest.mark.e2e
 
 Command = Callable[..., "CompletedProcess[str]"]
+ROOT = Path(__file__).parent.parent.parent
 NMT = ["bash", "scripts/study.sh", "nmt", "--quick", "--pairs", "en-de", "--temperatures", "1 2"]
 
 
@@ -47,3 +49,28 @@ def test_a_killed_nmt_study_goes_on_to_the_same_records(run: Command, whole: Pat
     again = run(*command)
     assert again.returncode == 0, again.stdout[-1000:] + again.stderr[-3000:]
     assert_same_records(folder, whole)
+
+
+def test_more_teachers_choose_the_sets_anew(tmp_path: Path) -> None:
+    """What was measured by the sets of fewer is measured again, and the models stay. Sweeps are stood in for."""
+    script = """
+set -euo pipefail
+source scripts/lib/study_nmt.sh
+first_of() { echo "${1%% *}"; }
+sweep() { echo "$@" >>"$base/log"; mkdir -p "$base/sets"; touch "$base/sets/result.json"; }
+base=$1 pair=en-de corpus=c TEMPERATURES="1 2" ALPHAS="0 0.1" low=1 highs=2
+for SEEDS in "1" "1" "1 2"; do
+  sets_of_pair
+  mkdir -p "$base/clusters-teacher-a0-seed${SEEDS##* }"
+done
+"""
+    models = [f"{kind}-seed{n}" for n in (1, 2) for kind in ("teacher-a0", "teacher-a0.1")]
+    for name in (*models, "student-a0.1-T1-seed1", "student-a0.1-T2-seed1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trained").touch()
+    subprocess.run(["bash", "-c", script, "_", str(tmp_path)], cwd=ROOT, check=True)
+    first, second = (tmp_path / "log").read_text().splitlines()
+    assert [first.count("teacher-a"), second.count("teacher-a")] == [2, 4]
+    assert [path.name for path in tmp_path.glob("clusters-*")] == ["clusters-teacher-a0-seed2"]
+    assert (tmp_path / "sets.json").is_file()
+    assert all((tmp_path / name / "trained").is_file() for name in models)

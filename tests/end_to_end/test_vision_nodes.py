@@ -1,6 +1,8 @@
 """One run by several machines: here, by several launchers on one."""
 
+import contextlib
 import csv
+import random
 import socket
 import subprocess
 import sys
@@ -29,9 +31,12 @@ def losses(folder):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One below those that the system hands to others meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def test_two_machines_train_as_one_process_does(run, tmp_path):

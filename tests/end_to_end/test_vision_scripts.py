@@ -13,7 +13,7 @@ from tests.vision.generated import write_cub, write_folder
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parent.parent.parent
-CHOICES = {"ALPHAS": "0.1", "TEMPERATURES": "1 2", "FIGURE_T": "1 2", "DEVICES": "1", "OMP_NUM_THREADS": "1"}
+CHOICES = {"ALPHAS": "0.1", "TEMPERATURES": "1 2", "FIGURE_T": "1 2", "DEVICES": "1", "ACCUMULATE": "2", "OMP_NUM_THREADS": "1"}
 
 
 def script(name: str, *words: object, **choices: str) -> "subprocess.CompletedProcess[str]":
@@ -50,14 +50,20 @@ def test_the_tables_from_teachers_to_the_report(tmp_path):
     assert (tmp_path / "birds" / "report.html").is_file()
 
 
-def test_a_missing_folder_is_one_line(tmp_path):
+def test_a_mistaken_choice_is_one_line_before_anything_is_trained(tmp_path):
     for words, choices, message in (
         ((), {}, "name the data and the output folder"),
         ((tmp_path / "no", "x"), {}, "is not a folder"),
         ((tmp_path, "x"), {"FIGURE_T": "1 5"}, "FIGURE_T names T = 5"),
         ((tmp_path, "x"), {"TEMPERATURES": "1 2 T"}, ": T is not right; e.g. TEMPERATURES"),
         ((tmp_path, "x"), {"SEEDS": "08"}, "SEEDS 08: 08 is not right"),
+        ((tmp_path, "x"), {"DEVICES": "0"}, "DEVICES 0: 0 is not right"),
+        ((tmp_path, "x"), {"STUDENTS": "resnet18 resnet-50"}, "STUDENTS names resnet-50"),
+        ((tmp_path, "x"), {"SETS": "retriever"}, "SETS=retriever is no file, nor one of explicit"),
     ):
         done = script("imagenet", *words, **choices)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert message in done.stderr
+    done = script("cub", tmp_path, "x", IMAGENET=str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "teacher-a0.1-seed1/last.safetensors is not there; train it by scripts/vision/imagenet.sh" in done.stderr

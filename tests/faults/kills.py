@@ -22,7 +22,7 @@ _ORPHANS_HAVE = 30.0  # seconds to notice that they are (a study looks once a se
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: at the n-th "change" or "write" that is seen, or after so many seconds ("time")."""
+    """When to kill: at the n-th "change", "write" or "final" that is seen, or after so many seconds ("time")."""
 
     kind: str
     after: float
@@ -38,6 +38,9 @@ class Watched:
     changes: int
     writes: int
     orphans: int = 0
+    finals: int = (
+        0  # of the changes, those of files under their final names: hardly more or fewer however often one looks
+    )
 
 
 def draw(chance: random.Random, undisturbed: Watched) -> Moment:
@@ -84,7 +87,9 @@ def watch(
     seconds = time.monotonic() - started
     orphans = len(_end_orphans(mark))
     said = log.read_bytes()[before:].decode("utf-8", errors="replace")
-    return Watched(None if killed and status < 0 else status, said, seconds, seen.changes, seen.writes, orphans)
+    return Watched(
+        None if killed and status < 0 else status, said, seconds, seen.changes, seen.writes, orphans, seen.finals
+    )
 
 
 @contextmanager
@@ -107,17 +112,19 @@ class _Seen:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = dict(_files(folder))
-        self.changes = self.writes = 0
+        self.changes = self.writes = self.finals = 0
 
     def look(self) -> None:
         files = dict(_files(self._folder))
         new = {path for path, state in files.items() if self._files.get(path) != state}
         self.changes += len(new | (self._files.keys() - files.keys()))
-        self.writes += sum(is_temporary(Path(path)) for path in new)
+        temporary = sum(is_temporary(Path(path)) for path in new)
+        self.writes, self.finals = self.writes + temporary, self.finals + len(new) - temporary
         self._files = files
 
     def reached(self, moment: Moment, seconds: float) -> bool:
-        return {"change": self.changes, "write": self.writes, "time": seconds}[moment.kind] >= moment.after
+        seen = {"change": self.changes, "write": self.writes, "final": self.finals, "time": seconds}
+        return seen[moment.kind] >= moment.after
 
 
 def is_temporary(path: Path) -> bool:

@@ -56,7 +56,7 @@ class Killing:
     def told_to_stop(self) -> tuple[Watched, Watched, list[str]]:
         """What SIGTERM in the middle of the command's work made of it, the next call, and what then differs."""
         folder = self._folder / "told"
-        moment = Moment("change", self.undisturbed.changes // 2)
+        moment = Moment("final", self.undisturbed.finals // 2)
         told = self._start("told", moment, gently=True)
         return told, self._start("told", None), self.differing(folder / "out")
 

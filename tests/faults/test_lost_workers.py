@@ -74,7 +74,8 @@ def test_vision_train(photographs: Path, tmp_path: Path) -> None:
 def test_fairseq_train(inputs: Inputs, tmp_path: Path) -> None:
     command = translation_command(inputs, tmp_path / "out", "1000000", "--save-interval-updates", "0")
     command[command.index("--num-workers") + 1] = "2"
-    done = killed_worker([*command, "--no-save"], tmp_path / "log", '"num_updates": "3"')
+    # Epochs of 200 batches: its workers are at work for long.
+    done = killed_worker([*command, "--no-save", "--batch-size", "2"], tmp_path / "log", '"num_updates": "3"')
     assert done.returncode == 2, done.stdout[-2000:]
     assert_told(done.stdout)
 

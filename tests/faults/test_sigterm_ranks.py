@@ -22,7 +22,7 @@ def _by_lightning(inputs: Inputs, output: Path) -> list[str]:
 
 def _each_started(inputs: Inputs, output: Path) -> list[str]:
     """fairseq-train on CPUs, each process by itself, as srun would start them; the first is the one that is told."""
-    meeting = output.parent / "rendezvous"
+    meeting = output.parent.with_name(f"{output.parent.name}.rendezvous")  # not where changes are counted
     flags = f"--distributed-world-size 2 --distributed-no-spawn --distributed-init-method file://{meeting}"
     command = f"{shlex.join(SUBJECTS['word_kd'].command(inputs, output))} {flags}"
     command += " --distributed-backend gloo --ddp-backend legacy_ddp --distributed-rank"
