@@ -13,7 +13,8 @@ from tests.vision.generated import write_cub, write_folder
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parent.parent.parent
-CHOICES = {"ALPHAS": "0.1", "TEMPERATURES": "1 2", "FIGURE_T": "1 2", "DEVICES": "1", "ACCUMULATE": "2", "OMP_NUM_THREADS": "1"}
+CHOICES = {"ALPHAS": "0.1", "TEMPERATURES": "1 2", "FIGURE_T": "1 2"}
+CHOICES |= {"DEVICES": "1", "ACCUMULATE": "2", "OMP_NUM_THREADS": "1"}
 
 
 def script(name: str, *words: object, **choices: str) -> "subprocess.CompletedProcess[str]":
