@@ -16,6 +16,7 @@ from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import FeatureReader
+from vision.outputs import check_output
 from vision.set_choice import choose_sets
 from vision.settings import ClustersSettings
 from vision.trained_on import check_train_is_known, is_export, load_cards, load_same_data
@@ -28,9 +29,11 @@ def clusters(settings: ClustersSettings) -> None:
     """Write the record of a model's clusters on train and val to `output/result.json` and print a table.
 
     `val` is the fixed validation part of the training images, never the test set. Raises UserError for a model or data
-    that cannot be read or do not fit together, and for a student whose own centroids would choose the sets.
+    that cannot be read or do not fit together, for a student whose own centroids would choose the sets, and for an
+    `output` that holds something else.
     """
     clock = RunClock()
+    check_output(settings.output, "clusters")
     check_train_is_known([settings.checkpoint])
     data = load_same_data(settings.data, load_cards([settings.checkpoint])).with_true_labels()
     if settings.teacher is not None and is_export(settings.teacher):

@@ -19,6 +19,7 @@ from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import FeatureReader
+from vision.outputs import check_output
 from vision.set_choice import choose_sets
 from vision.settings import DiffusionSettings
 from vision.trained_on import load_same_data
@@ -30,9 +31,11 @@ def diffusion(settings: DiffusionSettings) -> None:
     """Write eta of every (split, normalization, target, set) to `output/result.json` and print a table.
 
     `val` is the fixed validation part of the training images, never the test set. Raises UserError for students of
-    different teachers or recipes, or where the temperature does not rise from `low` to `high`.
+    different teachers or recipes, where the temperature does not rise from `low` to `high`, and for an `output` that
+    holds something else.
     """
     clock = RunClock()
+    check_output(settings.output, "diffusion")
     cards = {path: load_card(path) for path in (settings.low, settings.high)}
     check_pair(*(_student(path, cards[path]) for path in (settings.low, settings.high)))
     teacher = cards[settings.low].teacher

@@ -24,6 +24,7 @@ from vision.data import ImageData
 from vision.device import device_name
 from vision.ensemble import OF_VOTES, answers, check_members
 from vision.features import FeatureReader
+from vision.outputs import check_output
 from vision.reading import image_ids
 from vision.sampler_check import FILE_NAME as CONFUSION
 from vision.sampler_check import SamplerCheck
@@ -39,9 +40,10 @@ def evaluate(settings: EvaluateSettings) -> None:
 
     On the test split of data with label noise, whose labels are true, also how far the predictions are from the law of
     the noise. Raises UserError, before anything is scored, for a checkpoint or data that cannot be read or do not fit
-    together.
+    together, and for an `output` that holds something else.
     """
     clock = RunClock()
+    check_output(settings.output, "ensemble" if len(settings.checkpoints) > 1 else "model")
     cards = {} if settings.other_data else load_cards(settings.checkpoints)
     if settings.split == "train" and not settings.other_data:
         check_train_is_known(settings.checkpoints)

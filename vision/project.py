@@ -19,6 +19,7 @@ from vision.cli import run
 from vision.data import ImageData
 from vision.device import device_name
 from vision.features import FeatureReader
+from vision.outputs import check_output
 from vision.settings import ProjectSettings
 from vision.trained_on import check_train_is_known, load_cards, load_same_data
 
@@ -31,10 +32,11 @@ def project(settings: ProjectSettings) -> None:
 
     The PCA of each student (of the first one with `basis=shared`) is fitted on its train points and centroids and
     reused for val (Chandrasegaran et al. 2022, Algorithm 1 and its code). Raises UserError for anything but three
-    different known classes, for two models of the same (alpha, temperature), where one basis cannot serve all, and for
-    a model of this project that does not say which images it learned from.
+    different known classes, for two models of the same (alpha, temperature), where one basis cannot serve all, for a
+    model of this project that does not say which images it learned from, and for an `output` that holds something else.
     """
     clock = RunClock()
+    check_output(settings.output, "projection")
     check_train_is_known(settings.students)
     data = load_same_data(settings.data, load_cards(settings.students)).with_true_labels()
     names = settings.data.projection if settings.classes is None else settings.classes

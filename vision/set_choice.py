@@ -11,6 +11,8 @@ from vision.class_sets import class_sets
 from vision.data import ImageData
 from vision.settings import ClustersSettings, DiffusionSettings
 
+S1_SIZE = 3  # of the nearest classes, where the settings give none
+
 
 def choose_sets(
     settings: ClustersSettings | DiffusionSettings, data: ImageData, centroids: Callable[[], Tensor]
@@ -19,12 +21,13 @@ def choose_sets(
 
     Raises UserError, before that, for an unknown class and for an `s1_size` that leaves S1 or S2 empty.
     """
-    if settings.sets == "nearest" and not 1 <= settings.s1_size <= (most := len(data.class_names) - 2):
-        raise UserError(f"s1_size is {settings.s1_size}; of {most + 2} classes it must be 1 to {most}")
+    size = S1_SIZE if settings.s1_size is None else settings.s1_size
+    if settings.sets == "nearest" and not 1 <= size <= (most := len(data.class_names) - 2):
+        raise UserError(f"s1_size is {size}; of {most + 2} classes it must be 1 to {most}")
     measured = cache(centroids)
 
     def nearest(target: int) -> ClassSets:
-        return nearest_centroid_sets(measured(), target, settings.s1_size)
+        return nearest_centroid_sets(measured(), target, size)
 
     chosen = class_sets(settings.sets, data.class_names, settings.targets, explicit=settings.data.sets, nearest=nearest)
     return list(chosen.values())

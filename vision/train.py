@@ -49,7 +49,8 @@ def train(settings: TrainSettings) -> None:
     trainer = build_trainer(settings, folder, lines)
     prepared = _prepare(trainer, settings, data, model, inputs)
     with folder.alone() if on_rank_zero() else nullcontext():
-        # Nothing is removed or written before all that can be refused has been.
+        # Nothing is removed or written before all that can be refused has been; what takes longest to be, as the last.
+        _check_images(data, folder.path)
         fit(trainer, *prepared, _begin(settings, folder, inputs))
         card = describe(settings, data, model, inputs)
         metrics, exports = export_and_score(settings, folder, model, card, data, trainer)
@@ -60,12 +61,16 @@ def train(settings: TrainSettings) -> None:
             _finish(folder, record(settings, data, card, exports, metrics, inputs.notes, provenance))
 
 
+def _check_images(data: ImageData, folder: Path) -> None:
+    """Raise UserError for images that cannot be read; where they are many, their list is in `folder`."""
+    on_disk = [split for split in data.splits.values() if isinstance(split, ImageFiles)]
+    check_readable([path for split in on_disk for path in split.paths], folder)
+
+
 def _initial_model(settings: TrainSettings, data: ImageData, inputs: Inputs) -> nn.Module:
-    """The model before its first update. Raises UserError for data that cannot be read or trained on."""
+    """The model before its first update. Raises UserError for data that it cannot be trained on."""
     if not settings.other_data:
         inputs.check(settings, data)
-    on_disk = [split for split in data.splits.values() if isinstance(split, ImageFiles)]
-    check_readable([path for split in on_disk for path in split.paths], Path(settings.output))
     seed_everything(settings.seed, verbose=False)
     model = build_model(settings.model.name, len(data.class_names), data.image_shape, settings.model.kwargs)
     inputs.initialize(model)

@@ -192,6 +192,12 @@ def test_every_option_composes(compose, group):
         ("diffusion", ["low=a", "high=b", "output=x", "sets=nearest"], "goes together with teacher="),
         ("clusters", ["checkpoint=a", "output=x", "sets=alike"], "choose one of explicit"),
         ("clusters", ["checkpoint=a", "output=x", "targets=[]"], "targets is empty"),
+        (
+            "diffusion",
+            ["low=a", "high=b", "output=x", "s1_size=3"],
+            "s1_size= is for sets=nearest; this is sets=explicit",
+        ),
+        ("clusters", ["checkpoint=a", "output=x", "sets=wordnet", "s1_size=2"], "is for .*; this is sets=wordnet"),
         ("clusters", ["checkpoint=a", "output=x", "teacher=b"], "chooses S1 where sets=nearest; this is sets=explicit"),
         ("project", ["students=[]", "output=x"], "students is empty"),
         ("project", ["students=[a]", "output=x", "train_images=0"], "train_images is 0"),
@@ -212,12 +218,12 @@ def test_every_key_is_read(compose, study, keys_read, settings_kinds, tmp_path):
     from vision.train import train
 
     data = [f"data.data_dir={study.data}", "data.validation_size=60"]
-    pair = [f"low={study.low}", f"high={study.high}", f"output={tmp_path}"]
-    evaluate(compose("evaluate", [*data, f"checkpoint={study.low}", f"output={tmp_path}"]))
+    pair = [f"low={study.low}", f"high={study.high}", f"output={tmp_path}/diffusion"]
+    evaluate(compose("evaluate", [*data, f"checkpoint={study.low}", f"output={tmp_path}/scores"]))
     diffusion(compose("diffusion", [*data, *pair]))
     diffusion(compose("diffusion", [*data, *pair, "sets=nearest", f"teacher={study.teacher}"]))
-    clusters(compose("clusters", [*data, f"checkpoint={study.teacher}", f"output={tmp_path}", "sets=nearest"]))
-    project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}"]))
+    clusters(compose("clusters", [*data, f"checkpoint={study.teacher}", f"output={tmp_path}/clusters", "sets=nearest"]))
+    project(compose("project", [*data, f"students=[{study.low}]", f"output={tmp_path}/projection"]))
     give_advice(compose("advise", [*data, f"checkpoint={study.teacher}", f"evidence={study.root}"]))
     birds = [f"data.data_dir={write_cub(tmp_path / 'cub').parent}", "data.official=false", "data.validation_size=5"]
     small = ["data.image_size=32", "data.resize=36", "recipe.epochs=1", "recipe.batch_size=8", "recipe.warmup_epochs=0"]

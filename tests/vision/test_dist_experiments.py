@@ -15,6 +15,10 @@ from vision.cli import CONF
 
 FOLDER = CONF / "experiment"
 EXPERIMENTS = sorted(path.stem for study in ("dist", "noisy") for path in FOLDER.glob(f"{study}_*.yaml"))
+# Those of students at a temperature that is to be given: of any loss that has one.
+LEFT_OPEN = sorted(
+    path.stem for path in FOLDER.glob("*.yaml") if "required: [teacher, temperature]" in path.read_text()
+)
 # Strategy: data, epochs, batch, rate, optimizer (timm's names), weight decay, label smoothing, averaging of weights.
 STRATEGIES = {
     "dist_a1": ("cifar100", 240, 64, 0.05, "momentum", 5e-4, 0.0, None),
@@ -111,6 +115,13 @@ def test_the_baseline_stands_beside_dist(name):
     assert (dist.distill.loss, dist.temperature, dist.kd_weight, dist.hard_weight) == ("dist", tau, 2.0, 1.0)
     assert (dist.distill.beta, dist.distill.gamma) == (1.0, 1.0)
     assert (kd.distill.loss, kd.temperature, kd.kd_weight, kd.hard_weight) == ("kd", 4.0, 1.0, 0.9)
+
+
+@pytest.mark.parametrize("name", LEFT_OPEN)
+def test_any_other_student_learns_by_dist_with_its_weights_too(name):
+    settings = compose_settings("train", [f"experiment={name}", "distill=dist", "teacher=t", "output=x"])
+    assert (settings.distill.loss, settings.temperature, settings.kd_weight) == ("dist", 1.0, 2.0)
+    assert settings.hard_weight == 1.0
 
 
 @pytest.mark.parametrize(("name", "tau"), [("dist_resnet34_resnet18", 1.0), ("dist_cifar100_resnet20", 4.0)])

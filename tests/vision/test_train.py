@@ -14,6 +14,7 @@ from shared.files import sha256
 from shared.locks import lock_folder
 from shared.outcomes import read_outcomes
 from shared.results import read_result
+from tests.vision.generated import write_folder
 from vision.checkpoint import load_card, load_export
 from vision.data import load_data
 from vision.train import train
@@ -204,6 +205,74 @@ def test_fresh_removes_what_was_there(study, compose, tmp_path):
         (tmp_path / name).write_text("x")
     RunFolder(settings.output).claim(settings, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "epoch=3.ckpt", "last.ckpt", "best.pt", "result.json", "logs"])
+def test_fresh_removes_nothing_of_somebody_elses(study, compose, tmp_path, name):
+    mine = tmp_path / name if name != "logs" else tmp_path / name / "mine.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("model: {name: mine}\ndata: mine\n")
+    settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
+    with pytest.raises(UserError, match=f"holds {name} of no run of vision.train; name another folder"):
+        train(settings)
+    if name == "config.yaml":
+        with pytest.raises(UserError, match=r"holds config\.yaml of no run"):  # without fresh it would be replaced
+            train(compose("train", [*study.common, f"output={tmp_path}"]))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
+
+
+@pytest.mark.parametrize("left", [["config.yaml"], ["config.yaml", "logs"], ["last.ckpt", "best.safetensors"]])
+def test_fresh_knows_a_run_by_its_config_or_else_by_its_checkpoint(study, compose, tmp_path, left):
+    for name in left:
+        there = study.low.with_name(name)
+        (tmp_path / name).write_bytes(there.read_bytes()) if there.is_file() else (tmp_path / name).mkdir()
+    settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
+    RunFolder(settings.output).check(settings, {})
+    if "config.yaml" in left:  # as a disk's fault leaves it
+        (tmp_path / "config.yaml").write_bytes(study.low.with_name("config.yaml").read_bytes() + b"\xff: [")
+        RunFolder(settings.output).check(settings, {})
+
+
+def test_a_removal_that_is_killed_leaves_a_run(study, compose, tmp_path, monkeypatch):
+    shutil.copytree(study.low.parent, tmp_path / "run")
+    settings = compose("train", [*study.common, f"output={tmp_path}/run", "fresh=true"])
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        RunFolder(settings.output).claim(settings, {})
+    RunFolder(settings.output).check(settings, {})
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("recipe.optimizer=adamww", "recipe.optimizer=adamww"),
+        ("accelerator=abacus", "accelerator=abacus"),
+        ("", "wait"),
+    ],
+)
+def test_images_are_read_after_all_else_that_can_be_refused(compose, tmp_path, monkeypatch, mistake, message):
+    """A million of them take an hour."""
+    folder = write_folder(tmp_path / "images")
+    words = ["data=folder", f"data.data_dir={folder}", "data.validation_size=4", "data.image_size=32", "data.resize=36"]
+    words += [
+        "model=tiny_resnet",
+        "recipe.train_size=null",
+        "recipe.batch_size=8",
+        f"output={tmp_path}/run",
+        "accelerator=cpu",
+    ]
+
+    def read(*_):
+        raise UserError("images were read")
+
+    monkeypatch.setattr("vision.train.check_readable", read)
+    handle = lock_folder(tmp_path / "run", "training in")
+    with pytest.raises(UserError, match=message):
+        train(compose("train", [*words, *filter(None, [mistake])]))
+    os.close(handle)
+    with pytest.raises(UserError, match="images were read"):  # and before any of them is trained on
+        train(compose("train", words))
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_two_processes_do_not_train_in_one_folder(study, compose, tmp_path):

@@ -25,6 +25,12 @@ def check_way(way: str) -> None:
         raise UserError(f"sets={way}: no such file")
 
 
+def check_s1_size(way: str, size: int | None) -> None:
+    """Raise UserError where a size of S1 is given to a way that names S1 itself."""
+    if way != "nearest" and size is not None:
+        raise UserError(f"s1_size= is for sets=nearest; this is sets={way}, so leave one out")
+
+
 def class_sets(
     way: str,
     class_names: Sequence[str],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.errors import UserError
-from vision.class_sets import check_way
+from vision.class_sets import check_s1_size, check_way
 from vision.networks.settings import NetworkSettings
 from vision.settings.data import DataSettings
 from vision.settings.loader import LoaderSettings
@@ -20,7 +20,7 @@ class ClustersSettings:
     network: NetworkSettings
     sets: str
     targets: list[str] | None
-    s1_size: int
+    s1_size: int | None
     teacher: str | None
     output: str
     name: str | None
@@ -32,6 +32,7 @@ class ClustersSettings:
         self.data.check()
         self.loader.check()
         check_way(self.sets)
+        check_s1_size(self.sets, self.s1_size)
         if self.sets != "nearest" and self.teacher is not None:
             raise UserError(f"teacher= chooses S1 where sets=nearest; this is sets={self.sets}, so leave one out")
         if self.targets is not None and not self.targets:

@@ -3,8 +3,9 @@
 import dataclasses
 import fcntl
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ _ENTRIES = {
     **{"callbacks": dict, "state_dict": dict, "loops": dict},
     **{"optimizer_states": list, "epoch": int, "global_step": int},
 }
+# In its config.yaml; others have files of that name.
+_KEYS = ("alpha", "data", "model", "recipe")
+# What `fresh` removes of an earlier run, beside its logs.
+_LEFT = (FILE_NAME, "*.ckpt", "last.*", "best.*")
 # How and where to run, not what: a run may resume with other values of these. Teacher and data are known by sha256.
 # The class sets and the projection's classes are for the other commands; training does not read them.
 _FREE = (
@@ -61,14 +66,30 @@ class RunFolder:
         """Whether the run has ended in its record."""
         return (self.path / FILE_NAME).is_file()
 
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was begun here: its config.yaml says so, however damaged, or where that does not, last.ckpt."""
+        try:
+            text = self._config.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        if all(re.search(f"^{key}:", text, re.MULTILINE) for key in _KEYS):
+            return True
+        try:
+            return any(name.startswith("BestAndLast{") for name in _callbacks(self.resume_from))
+        except UserError:
+            return False
+
     def check(self, settings: TrainSettings, inputs: dict[str, Any]) -> None:
-        """Raise UserError where the folder holds another run than `settings` describe (unless `fresh`).
+        """Raise UserError where the folder holds another run than `settings` describe (unless `fresh`), or files of no
+        run of this project that `claim` would remove or replace.
 
         `inputs` holds the sha256 of what the run reads; they are compared, and written, beside the settings.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"output={self.path} is a file; name a folder")
         if settings.fresh or not (self.resume_from.exists() or self.finished):
+            self._check_own((*_LEFT, "config.yaml", "logs") if settings.fresh else ("config.yaml",))
             return
         there, here = self._read_config(), _flat(dataclasses.asdict(settings) | inputs)
         differing = sorted(key for key in there.keys() | here.keys() if there.get(key) != here.get(key))
@@ -77,6 +98,13 @@ class RunFolder:
             raise UserError(f"output={self.path} holds another run ({shown}); name another folder, or fresh=true")
         if not self.finished:
             self._check_checkpoints()
+
+    def _check_own(self, patterns: Sequence[str]) -> None:
+        """Raise UserError where there is something of these names that no run has left."""
+        found = sorted(path.name for pattern in patterns for path in self.path.glob(pattern))
+        if found and not self.is_run:
+            names = ", ".join(dict.fromkeys(found))
+            raise UserError(f"output={self.path} holds {names} of no run of vision.train; name another folder")
 
     def _check_checkpoints(self) -> None:
         """Raise UserError unless the run can go on from its checkpoints: the best may be missing in the first epoch."""
@@ -97,9 +125,12 @@ class RunFolder:
             os.close(handle)
 
     def claim(self, settings: TrainSettings, inputs: dict[str, Any]) -> None:
-        """Write the resolved config; with `fresh`, first remove what an earlier run left."""
+        """Write the resolved config; with `fresh`, first remove what an earlier run left.
+
+        Its config stays until it is replaced: where this is killed, what is left is known for a run's by it.
+        """
         if settings.fresh:
-            for pattern in (FILE_NAME, "config.yaml", "*.ckpt", "last.*", "best.*"):
+            for pattern in _LEFT:
                 for file in self.path.glob(pattern):
                     file.unlink()
             shutil.rmtree(self.path / "logs", ignore_errors=True)

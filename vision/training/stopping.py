@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from shared.sigterm import STATUS, Sigterm
 from vision.training.ranks import on_rank_zero
@@ -44,4 +45,12 @@ class StopOnSigterm(Checkpoint):  # as one of those, Lightning calls it after wh
         if on_rank_zero():
             told = f"stopped by SIGTERM; {self._path} is of update {trainer.global_step}: call it again to go on"
             print(told, flush=True)
-        raise SystemExit(STATUS)
+        raise SystemExit(0 if _is_launched(trainer) else STATUS)
+
+
+def _is_launched(trainer: Trainer) -> bool:
+    """Whether Lightning itself started this process. Its first process looks after the others every five seconds, and
+    is killed, with SIGKILL, where one ended with another status than 0 before it.
+    """
+    environment = getattr(trainer.strategy, "cluster_environment", None)  # none for one device
+    return isinstance(environment, LightningEnvironment) and trainer.local_rank > 0

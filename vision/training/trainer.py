@@ -17,7 +17,7 @@ from vision.training.averaging import AverageOnDevice
 from vision.training.best_and_last import BestAndLast
 from vision.training.distillation import Distillation
 from vision.training.progress import EpochLines, on_terminal
-from vision.training.ranks import on_rank_zero
+from vision.training.ranks import leave_group_at_exit, on_rank_zero
 from vision.training.run_folder import RunFolder
 from vision.training.saving import SaveEvery, WholeCheckpoints
 from vision.training.stopping import StopOnSigterm
@@ -65,6 +65,8 @@ def build_trainer(settings: TrainSettings, folder: RunFolder, lines: EpochLines)
 
 def fit(trainer: Trainer, module: Distillation, train: Batches, val: Batches, resume: Any) -> None:
     """Train to the end, from the checkpoint `resume` where it is one. Raises UserError where that does not fit."""
+    if trainer.world_size > 1:
+        leave_group_at_exit()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*treespec.*")  # Lightning's own use of torch
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

@@ -2,13 +2,16 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from safetensors.torch import load_file
 
 from vision.train import train
 from vision.training.distillation import Distillation
+from vision.training.stopping import StopOnSigterm
 
 UPDATES = 200 // 32  # of an epoch
 
@@ -61,3 +64,20 @@ def test_the_update_is_ended_and_saved(study, compose, tmp_path, capsys, term, s
     for name in ("last", "best"):
         whole, again = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("whole", "stopped"))
         assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+@pytest.mark.parametrize(
+    ("environment", "local_rank", "status"),
+    [
+        (LightningEnvironment, 0, 143),  # the first process, of every machine
+        (LightningEnvironment, 1, 0),
+        (TorchElasticEnvironment, 1, 143),
+        (SLURMEnvironment, 1, 143),
+    ],
+)
+def test_a_process_that_lightning_started_ends_well(tmp_path, environment, local_rank, status):
+    """Lightning's first process kills itself, by SIGKILL, when it sees that one of those ended otherwise."""
+    strategy = SimpleNamespace(cluster_environment=environment.__new__(environment))
+    with pytest.raises(SystemExit) as stopped:
+        StopOnSigterm(tmp_path)._stop(SimpleNamespace(strategy=strategy, local_rank=local_rank, global_step=1))
+    assert stopped.value.code == status

@@ -16,7 +16,7 @@ from vision.training.objective import Objective
 from vision.training.throughput import DataTime, Throughput
 
 RECIPE = RecipeSettings(2, 4, "sgd", 0.1, 0.9, 1e-4, "cosine", 0.5, None)
-IMAGES, NAP = 8, 0.02  # of a batch
+IMAGES, NAP = 8, 0.1  # of a batch; a busy machine may add a good part of it
 
 
 class Batches:
@@ -105,8 +105,8 @@ def test_images_per_second_of_every_line(fit):
 
 
 def test_validation_is_no_training_time(fit):
-    lines = fit(Batches(3), Batches(10, 0.05), epochs=2)
-    assert all(rate > 4 * 3 * IMAGES for _, rate, *_ in lines)  # in a quarter of a second; validation takes half a one
+    lines = fit(Batches(3), Batches(10, 0.2), epochs=2)
+    assert all(rate > 3 * IMAGES for _, rate, *_ in lines)  # in a second; validation takes two
 
 
 def test_the_shares_of_loader_teacher_and_student(fit):
