@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from fairseq import tasks, utils
+from fairseq import utils
 from fairseq.data import data_utils
 from torch import Tensor
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from nmt_plugin.checkpoints import (
     checkpoint_paths,
     dictionary_digest,
     read_checkpoint,
+    set_up_task,
 )
 from nmt_plugin.data_folder import check_data_folder
 from nmt_plugin.outputs import writable_folder
@@ -112,7 +113,8 @@ def _task(args: argparse.Namespace) -> Any:
     """The first teacher's task on the student's data."""
     one_data_folder(args.data)
     check_data_folder(args.data)
-    config = checkpoint_config(read_checkpoint(checkpoint_paths(args.teacher)[0]))
+    path = checkpoint_paths(args.teacher)[0]
+    config = checkpoint_config(read_checkpoint(path))
     check_one_pair(config.task)
     config.task.data = args.data
     for language, given in (("source_lang", args.source_lang), ("target_lang", args.target_lang)):
@@ -121,7 +123,7 @@ def _task(args: argparse.Namespace) -> Any:
         name = getattr(config.task, language, None)
         if name and not (Path(args.data) / f"dict.{name}.txt").is_file():
             raise UserError(f"{args.data}: holds no dict.{name}.txt, and the teacher's {language} is {name!r}")
-    return tasks.setup_task(config.task)
+    return set_up_task(path, config.task)
 
 
 def _is_there(folder: Path, wanted: Manifest, *, fresh: bool) -> bool:

@@ -146,11 +146,24 @@ def checkpoint_task(path: str, config: DictConfig, data_task: Any) -> Any:
     for place in places:
         if any(place.glob("dict.*txt")):
             config.task.data = str(place)
-            return tasks.setup_task(config.task)
+            return set_up_task(path, config.task)
     raise UserError(
         f"{path}: its dictionaries are neither beside it (dict.*.txt) nor in its data folder {config.task.data}; "
         "copy them beside the checkpoint"
     )
+
+
+def set_up_task(path: str | Path, settings: Any) -> Any:
+    """fairseq's task of a checkpoint by the `settings` in it, without the tokenizer and the generator that --eval-bleu
+    had in its training.
+
+    Raises UserError for a task that this fairseq does not have.
+    """
+    if settings._name not in tasks.TASK_REGISTRY:
+        raise UserError(f"{path}: fairseq knows no task {settings._name!r}; it needs the plugin that defines it")
+    if "eval_bleu" in settings:
+        settings.eval_bleu = False
+    return tasks.setup_task(settings)
 
 
 def task_settings(task: Any) -> Any:
@@ -170,6 +183,16 @@ def check_one_pair(settings: Any) -> None:
             f"the task {settings._name} is for several language pairs (--lang-pairs), which a teacher here cannot "
             "serve; train both models with --task translation"
         )
+
+
+def check_languages(path: Path, config: DictConfig, source: str, target: str) -> None:
+    """Raise UserError for a model of another direction; a joined dictionary would not give it away.
+
+    Languages that fairseq inferred in the training are not known.
+    """
+    theirs: list[Any] = [getattr(config.task, name, None) for name in ("source_lang", "target_lang")]
+    if None not in theirs and theirs != [source, target]:
+        raise UserError(f"{path} translates {'-'.join(theirs)}, but the corpus is {source}-{target}")
 
 
 def check_dictionaries(path: Path, config: DictConfig, data_bin: Path, languages: Sequence[str]) -> list[str]:

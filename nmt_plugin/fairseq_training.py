@@ -3,7 +3,7 @@
 fairseq copies `checkpoint_last.pt` over the old one in place, so that a kill in between leaves neither; where a write
 fails, it writes again behind what it has written; SIGTERM loses all since the last checkpoint; and several processes
 cannot go on from one. It has no hooks for this: the plugin takes the places of two functions that write, and wraps
-three that training calls (and one that launches it: spawned.py).
+four that training calls (and one that launches it: spawned.py).
 """
 
 import math
@@ -18,10 +18,14 @@ import torch
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
+from nmt_plugin.same_training import check_same_training
 from shared.errors import UserError, exit_on_user_error, lost_worker
 from shared.files import atomic_path
 from shared.locks import lock_folder
+from shared.ranks import leave_group_at_exit
 from shared.sigterm import STATUS, Sigterm
+
+_SHOWN = 200  # letters of torch's own words
 
 
 def write_whole_checkpoints() -> None:
@@ -50,17 +54,29 @@ def write_whole_checkpoints() -> None:
 
 
 def watch_training() -> None:
-    """Let a training of this process lock its folder before it reads what is there, and end as `_Loop` says.
+    """Let a training of this process lock its folder before it reads what is there, which must be its own, and end as
+    `_Loop` says.
 
     Each of several processes reads the checkpoint itself: the first would send it to the others as a pickle of
     OmegaConf objects, which torch refuses since 2.6.
     """
-    load = checkpoint_utils.load_checkpoint
+    load, verify = checkpoint_utils.load_checkpoint, checkpoint_utils.verify_checkpoint_directory
+
+    def verify_checkpoint_directory(save_dir: str) -> None:
+        with exit_on_user_error():
+            try:
+                verify(save_dir)
+            except OSError as error:
+                raise UserError(
+                    f"--save-dir {save_dir} cannot be written ({error.strerror}); name a folder that you may write"
+                ) from None
 
     def load_checkpoint(cfg: Any, trainer: Any, **others: Any) -> Any:
         if trainer.should_save_checkpoint_on_current_rank and not cfg.no_save:
             with exit_on_user_error():
                 lock_folder(Path(cfg.save_dir), "training in")  # to the end of the process
+        with exit_on_user_error():
+            check_same_training(cfg, trainer)
         _forget(checkpoint_utils.save_checkpoint)
         for name in ("fairseq_cli.train", "__main__"):  # the second: python -m fairseq_cli.train
             module = sys.modules.get(name)
@@ -72,9 +88,26 @@ def watch_training() -> None:
                 _Loop(module)
         if trainer.data_parallel_world_size > 1:
             trainer.cfg.checkpoint.load_checkpoint_on_all_dp_ranks = True
-        return load(cfg, trainer, **others)
+            leave_group_at_exit()
+        with exit_on_user_error():
+            try:
+                return load(cfg, trainer, **others)
+            except Exception as error:
+                if told := _does_not_fit(error):
+                    raise told from None
+                raise
 
     checkpoint_utils.load_checkpoint = load_checkpoint
+    checkpoint_utils.verify_checkpoint_directory = verify_checkpoint_directory
+
+
+def _does_not_fit(error: Exception) -> UserError | None:
+    """What to tell the user where fairseq met weights of another size or kind of model; else None."""
+    said = " ".join(str(error).split())
+    if not said.startswith("Cannot load model parameters"):
+        return None
+    reason = " ".join(str(error.__context__).split())[:_SHOWN]
+    return UserError(f"{said} ({reason})")
 
 
 def _forget(function: Callable[..., Any]) -> None:

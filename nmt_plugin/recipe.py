@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fairseq.models import ARCH_MODEL_REGISTRY
@@ -19,13 +20,22 @@ _REGISTRIES = {"optimizer": OPTIMIZER_REGISTRY, "lr_scheduler": LR_SCHEDULER_REG
 _DATASET = ("max_tokens", "batch_size", "required_batch_size_multiple")
 _COMMON = ("fp16", "bf16")
 # Left out where they are as usual: records of before these were looked at agree with new ones.
-_USUAL = {"distributed_training.distributed_world_size": 1, "common.amp": False, "criterion.ignore_prefix_size": 0}
+_USUAL = {
+    "distributed_training.distributed_world_size": 1,
+    "common.amp": False,
+    "criterion.ignore_prefix_size": 0,
+    "dataset.train_subset": "train",
+    "checkpoint.finetune_from_model": None,
+    "checkpoint.continue_once": None,
+    "checkpoint.restore_file": "checkpoint_last.pt",
+}
 
 
 def recipe(config: DictConfig) -> dict[str, Any]:
     """Flat hyper-parameters, e.g. `lr_scheduler.warmup_updates` or `model.encoder.layers`.
 
-    The number of processes, of whose batches each update is made, is named where it is not 1; see `_USUAL`.
+    The number of processes, of whose batches each update is made, is named where it is not 1; see `_USUAL`. Of another
+    checkpoint that the training started from, the file's name is.
     """
     found = {f"dataset.{key}": config.dataset.get(key) for key in _DATASET}
     found |= {f"common.{key}": config.common.get(key) for key in _COMMON}
@@ -44,7 +54,7 @@ def _unusual(config: DictConfig) -> Iterator[tuple[str, Any]]:
         group, _, key = name.partition(".")
         value = getattr(config.get(group), key, None)
         if value not in (None, usual):
-            yield name, value
+            yield name, Path(value).name if group == "checkpoint" else value
 
 
 def _own_settings(options: Namespace, group: str) -> Any:

@@ -8,7 +8,13 @@ import torch
 from fairseq.data import Dictionary
 from omegaconf import DictConfig
 
-from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, checkpoint_paths, read_checkpoint
+from nmt_plugin.checkpoints import (
+    check_dictionaries,
+    check_languages,
+    checkpoint_config,
+    checkpoint_paths,
+    read_checkpoint,
+)
 from nmt_plugin.fast_path import is_copy
 from nmt_plugin.recipe import recipe
 from nmt_plugin.teachers.identity import Identity, recall
@@ -81,10 +87,11 @@ class TrainedModel:
         return identity
 
     def check_dictionaries(self, data_bin: Path, source: str, target: str) -> None:
-        """Raise UserError unless the data folder's dictionaries are the model's.
+        """Raise UserError unless the data folder's dictionaries are the model's, and so is the direction.
 
         Its output has one row for each target entry, and where its own dictionaries are found, they agree.
         """
+        check_languages(self.path, self._config, source, target)
         for path in (data_bin / f"dict.{source}.txt", data_bin / f"dict.{target}.txt"):
             if not path.is_file():
                 raise UserError(f"{path}: no such dictionary; build the corpus again with --fresh")

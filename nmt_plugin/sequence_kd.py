@@ -14,12 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fairseq import tasks
 from tqdm import tqdm
 
 from nmt_plugin.arguments import finite, positive
 from nmt_plugin.beam_search import BeamSearch, Hypothesis
-from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint
+from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint, set_up_task
 from nmt_plugin.corpora.card import NAME, finished_card, read_card, write_card
 from nmt_plugin.corpora.corpus import Corpus, read_corpus
 from nmt_plugin.corpora.databin import require_fairseq
@@ -128,10 +127,11 @@ def _refuse_same_place(output: Path, corpus: Corpus) -> None:
 
 def _task(teacher: str, corpus: Corpus) -> Any:
     """The (first) teacher's task on the corpus, with the corpus' dictionaries."""
-    config = checkpoint_config(read_checkpoint(checkpoint_paths(teacher)[0]))
+    path = checkpoint_paths(teacher)[0]
+    config = checkpoint_config(read_checkpoint(path))
     config.task.data = str(corpus.data_bin)
     config.task.source_lang, config.task.target_lang = corpus.source_language, corpus.target_language
-    return tasks.setup_task(config.task)
+    return set_up_task(path, config.task)
 
 
 def _translate(shards: Shards, beam_search: BeamSearch) -> dict[int, Hypothesis]:

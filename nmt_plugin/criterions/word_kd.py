@@ -109,6 +109,8 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
         self.kd_loss = str(kd_loss)
         for flag, weight in (("--dist-beta", dist_beta), ("--dist-gamma", dist_gamma)):
             _check_dist_weight(flag, weight, self.kd_loss)
+        if dist_beta == dist_gamma == 0.0:
+            raise UserError("--dist-beta 0 --dist-gamma 0 leave nothing of --kd-loss dist; one must be above 0")
         self.dist_beta, self.dist_gamma = dist_beta, dist_gamma
         self.topk_policy = str(topk_policy)
         self.fused_head = fused_head

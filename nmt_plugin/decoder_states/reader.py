@@ -5,12 +5,18 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from fairseq import tasks
 from fairseq.models import BaseFairseqModel
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from nmt_plugin.checkpoints import check_dictionaries, checkpoint_config, load_model, read_checkpoint
+from nmt_plugin.checkpoints import (
+    check_dictionaries,
+    check_languages,
+    checkpoint_config,
+    load_model,
+    read_checkpoint,
+    set_up_task,
+)
 from nmt_plugin.corpora.corpus import Corpus
 from nmt_plugin.decoder_states.sentences import Sentences, choose_sentences
 from nmt_plugin.records import TrainedModel
@@ -40,8 +46,7 @@ class StateReader:
         self.prefix: int = config.criterion.get("ignore_prefix_size") or 0
         config.task.data = str(corpus.data_bin)
         config.task.source_lang, config.task.target_lang = corpus.source_language, corpus.target_language
-        config.task.eval_bleu = False  # else building the model builds a generator too
-        self.task = tasks.setup_task(config.task)
+        self.task = set_up_task(path, config.task)
 
     @property
     def title(self) -> str:
@@ -136,13 +141,9 @@ def choose_texts(
 
 
 def _check_languages(path: Path, config: DictConfig, corpus: Corpus) -> None:
-    """A joined dictionary would not give the other direction away."""
     if "source_lang" not in config.task:
         raise UserError(f"{path} was trained on the task {config.task._name!r}; name a translation model")
-    theirs = [config.task.source_lang, config.task.target_lang]
-    ours = [corpus.source_language, corpus.target_language]
-    if None not in theirs and theirs != ours:
-        raise UserError(f"{path} translates {'-'.join(theirs)}, but {corpus.folder} is {'-'.join(ours)}")
+    check_languages(path, config, corpus.source_language, corpus.target_language)
 
 
 def _check_dictionaries(path: Path, config: DictConfig, corpus: Corpus) -> None:

@@ -11,6 +11,7 @@ from fairseq.data import LanguagePairDataset
 from torch import Tensor
 from tqdm import tqdm
 
+from nmt_plugin.data_folder import split_names
 from shared.errors import UserError
 
 
@@ -67,10 +68,9 @@ def choose_sentences(
 
     Raises UserError where the data folder lacks the split, or nothing fits.
     """
-    try:
-        task.load_dataset(split)
-    except FileNotFoundError:
-        raise UserError(f"{task.cfg.data}: holds no {split} split; build the corpus again with --fresh") from None
+    if split not in split_names(task.cfg.data):
+        raise UserError(f"{task.cfg.data}: holds no {split} split; build the corpus again with --fresh")
+    task.load_dataset(split)
     dataset = task.dataset(split)
     fitting, too_long = dataset.filter_indices_by_size(np.arange(len(dataset)), positions)
     if not len(fitting):

@@ -120,12 +120,14 @@ def _check_not_another_record(request: Request, checkpoints: set[str]) -> None:
     path = request.folder / FILE_NAME
     if not path.exists():
         return
-    metrics = read_result(path).metrics
+    found = read_result(path)
+    if found.kind != "model":
+        raise UserError(f"{path} is a record of another kind ({found.kind}); choose another --output")
     scored = {f"{name}/{request.subset}" for name in (*checkpoints, f"avg{request.average}")}
-    found = {key.rpartition("/")[0] for key in metrics}
-    if not found <= scored:
-        raise UserError(f"{path} holds other scores ({', '.join(sorted(found))}); choose another --output")
-    for metric in metrics.values():
+    there = {key.rpartition("/")[0] for key in found.metrics}
+    if not there <= scored:
+        raise UserError(f"{path} holds other scores ({', '.join(sorted(there))}); choose another --output")
+    for metric in found.metrics.values():
         if metric.unit == "BLEU" and not request.scoring.agrees_with(metric.signature or ""):
             raise UserError(f"{path} holds scores of another signature ({metric.signature}); choose another --output")
 

@@ -87,14 +87,16 @@ class LiveTeacher:
     def head(self, sample: dict[str, Any]) -> Head:
         """The model's hidden states [B, T, d] and output matrix; see `output_head`. There must be one model."""
         (model,) = (model.to(sample["target"].device) for model in self.models)
-        return output_head(model, utils.apply_to_sample(self._cast, sample), "the teacher")
+        with _own_precision(sample):
+            return output_head(model, utils.apply_to_sample(self._cast, sample), "the teacher")
 
     @torch.no_grad()
     def logits(self, sample: dict[str, Any]) -> Tensor:
         """[B, T, V]: one model's logits, or the log of several models' mean probability (at T = 1, in fp32)."""
         device = sample["target"].device
         inputs = utils.apply_to_sample(self._cast, sample["net_input"])
-        outputs = [output_logits(model, model(**inputs)) for model in (m.to(device) for m in self.models)]
+        with _own_precision(sample):
+            outputs = [output_logits(model, model(**inputs)) for model in (m.to(device) for m in self.models)]
         if len(outputs) == 1:
             return outputs[0]
         log_probs = torch.stack([torch.log_softmax(at_least_float32(logits), dim=-1) for logits in outputs])
@@ -106,3 +108,8 @@ class LiveTeacher:
     def _load(self, path: str, task: Any) -> BaseFairseqModel:
         model: BaseFairseqModel = load_model(path, task).to(self._dtype).requires_grad_(False).eval()
         return model
+
+
+def _own_precision(sample: dict[str, Any]) -> torch.autocast:
+    """The dtype of the weights alone, also in training with --amp: fairseq runs the criterion in the student's."""
+    return torch.autocast(sample["target"].device.type, enabled=False)

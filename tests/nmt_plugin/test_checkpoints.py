@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,10 +12,9 @@ from typing import Any
 import pytest
 import torch
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
-from fairseq.data import Dictionary
+from fairseq.data import Dictionary, encoders
 
 from nmt_plugin.checkpoints import check_same_dictionary, read_checkpoint
-from nmt_plugin.data_folder import check_data_folder
 from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError
 
@@ -207,13 +207,35 @@ def test_a_teacher_of_the_other_direction_is_refused(tiny: ModuleType, data: Pat
         LiveTeacher(str(checkpoint), tiny.task())
 
 
-def test_a_data_folder_that_is_none_is_refused(data: Path, tmp_path: Path) -> None:
-    check_data_folder(str(data))
-    check_data_folder(f"{data}:{tmp_path}")
-    with pytest.raises(UserError, match="none: not a data folder"):
-        check_data_folder(str(tmp_path / "none"))
-    with pytest.raises(UserError, match="not a data folder"):
-        check_data_folder(f"{data}:{tmp_path / 'none'}")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no dict"):
-        check_data_folder(str(tmp_path / "empty"))
+@pytest.fixture
+def of_task(teacher: Path) -> Callable[..., str]:
+    """`of_task(name=value, ...)`: the teacher's path, once its task has these settings."""
+
+    def change(**settings: Any) -> str:
+        state = torch.load(teacher, weights_only=True)
+        state["cfg"]["task"] |= settings
+        torch.save(state, teacher)
+        return str(teacher)
+
+    return change
+
+
+def test_a_teacher_needs_nothing_that_its_own_validation_needed(
+    tiny: ModuleType, of_task: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--eval-bleu has fairseq build a tokenizer with the model, of a package that need not be here."""
+
+    def build_tokenizer(*_: Any) -> None:
+        raise ImportError("Please install Moses tokenizer with: pip install sacremoses")
+
+    monkeypatch.setattr(encoders, "build_tokenizer", build_tokenizer)
+    path = of_task(eval_bleu=True, eval_bleu_detok="moses", eval_bleu_detok_args="{}", eval_bleu_args="{}")
+    [model] = LiveTeacher(path, tiny.task()).models
+    assert model.decoder is not None
+
+
+def test_a_teacher_of_a_task_that_fairseq_does_not_know_is_refused(
+    tiny: ModuleType, of_task: Callable[..., str]
+) -> None:
+    with pytest.raises(UserError, match=r"teacher\.pt: fairseq knows no task 'of_a_plugin'; it needs the plugin"):
+        LiveTeacher(of_task(_name="of_a_plugin"), tiny.task())

@@ -14,6 +14,7 @@ from nmt_plugin.scores.model_scores import Request, default_output, find_checkpo
 from nmt_plugin.scores.scoring import Scoring, score
 from shared.errors import UserError
 from shared.files import sha256
+from shared.results import Data, Result, RunClock, write_result
 
 
 def test_hypotheses_are_ordered_by_sentence_and_only_a_line_feed_ends_one(tmp_path: Path) -> None:
@@ -193,6 +194,19 @@ def test_other_scores_of_a_run_use_its_own_translations(
         assert (asked[0] / "generate-test.txt").read_text() == "D-0\t-0.1\tw1 w2 5\n"
     score_model(Request(run, corpus, "test", Search(), Scoring(), output=corpus / "elsewhere"))
     assert asked[2:] == [corpus / "elsewhere" / "generate" / "last"]
+
+
+def test_a_record_of_another_kind_is_not_replaced(tiny: ModuleType, corpus: Path) -> None:
+    """It has no scores that could be others."""
+    output = corpus / "projection"
+    output.mkdir()
+    provenance = RunClock(["command"]).provenance("cpu")
+    write_result(output, Result("projection", "translation", "drawn", Data("corpus"), [], provenance))
+    checkpoint = tiny.save_checkpoint(
+        corpus / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, corpus / "data-bin"
+    )
+    with pytest.raises(UserError, match=r"result\.json is a record of another kind \(projection\); choose another"):
+        score_model(Request(checkpoint, corpus, "test", Search(), Scoring(), output=output))
 
 
 def test_records_of_two_runs_have_two_names(tmp_path: Path) -> None:

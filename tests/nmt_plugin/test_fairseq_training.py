@@ -16,7 +16,7 @@ from fairseq.dataclass.configs import CheckpointConfig
 from fairseq.file_io import PathManager
 from fairseq_cli.train import should_stop_early
 
-import nmt_plugin  # noqa: F401  (its import takes their places)
+from nmt_plugin import fairseq_training  # the import of nmt_plugin takes their places
 from nmt_plugin.fairseq_training import _Loop
 
 LAST = "checkpoint_last.pt"
@@ -47,6 +47,21 @@ def test_a_checkpoint_is_written_as_torch_writes_it(tmp_path: Path) -> None:
     checkpoint_utils.torch_persistent_save(state, str(tmp_path / LAST))
     assert torch.equal(torch.load(tmp_path / LAST, weights_only=True)["model"]["weight"], torch.arange(5))
     assert [path.name for path in tmp_path.iterdir()] == [LAST]
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_save_dir_that_cannot_be_written_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stopped:
+        checkpoint_utils.verify_checkpoint_directory(str(tmp_path / name))
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --save-dir {tmp_path / name} cannot be written (Not a directory); name a folder")
+    assert said.count("\n") == 1
+    checkpoint_utils.verify_checkpoint_directory(str(tmp_path / "new" / "folder"))
+    assert (tmp_path / "new" / "folder").is_dir()
 
 
 class FakeTraining:
@@ -126,18 +141,20 @@ def test_a_training_that_is_finished_makes_no_further_update(tmp_path: Path) -> 
 @pytest.fixture
 def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Callable[[float], bool]]]:
     """`begin(name, restored)`: a training in a folder of this name, from a checkpoint that says `restored`; what it
-    gives takes a validation's loss, saves, and tells whether fairseq stops at its patience of 2.
+    gives takes a validation's loss, saves, and tells whether fairseq stops at its patience of 2. It is the first of
+    `processes`.
     """
     module = FakeTraining(tmp_path).module
     module.should_stop_early = should_stop_early  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fairseq_cli.train", module)
     place = SimpleNamespace(epoch=1, end_of_epoch=lambda: True, state_dict=dict, load_state_dict=lambda state: None)
 
-    def begin(name: str, restored: dict[str, Any] | None = None) -> Callable[[float], bool]:
+    def begin(name: str, restored: dict[str, Any] | None = None, processes: int = 1) -> Callable[[float], bool]:
         (tmp_path / name).mkdir(exist_ok=True)
         cfg = CheckpointConfig(save_dir=str(tmp_path / name), no_epoch_checkpoints=True, patience=2)
         trainer = SimpleNamespace(
-            should_save_checkpoint_on_current_rank=True, data_parallel_world_size=1, data_parallel_rank=0,
+            should_save_checkpoint_on_current_rank=True, data_parallel_world_size=processes, data_parallel_rank=0,
+            cfg=SimpleNamespace(checkpoint=SimpleNamespace()),
             checkpoint_suffix="", task=None, consolidate_optimizer=lambda: None, get_num_updates=lambda: 1,
             load_checkpoint=lambda *_, **__: restored, get_train_iterator=lambda **_: place, lr_step=lambda epoch: None,
             save_checkpoint=lambda path, state: torch.save(state, path),
@@ -172,6 +189,17 @@ def test_each_training_of_a_process_has_its_own_best(tmp_path: Path, begin: Call
     assert not (tmp_path / "resumed" / "checkpoint_best.pt").exists()
     resumed(7.0)
     assert best("resumed") == 7.0
+
+
+def test_several_processes_leave_their_group_at_the_end(
+    begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[None] = []
+    monkeypatch.setattr(fairseq_training, "leave_group_at_exit", lambda: left.append(None))
+    begin("alone")
+    assert left == []
+    begin("of two", processes=2)
+    assert left == [None]
 
 
 def in_its_search_for_the_layer(error: Exception) -> Exception:

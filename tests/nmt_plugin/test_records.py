@@ -54,6 +54,10 @@ def test_card_of_a_teacher(
         ("distributed_training", "distributed_world_size", 1, 4),
         ("common", "amp", False, True),
         ("criterion", "ignore_prefix_size", 0, 1),
+        ("dataset", "train_subset", "train", "small"),
+        ("checkpoint", "restore_file", "checkpoint_last.pt", "other.pt"),
+        ("checkpoint", "finetune_from_model", None, "other.pt"),
+        ("checkpoint", "continue_once", None, "other.pt"),
     ],
 )
 def test_a_recipe_names_what_is_unusual(teachers: list[Path], group: str, key: str, usual: Any, other: Any) -> None:
@@ -66,6 +70,14 @@ def test_a_recipe_names_what_is_unusual(teachers: list[Path], group: str, key: s
         torch.save(state, teachers[0])
         recipes.append(TrainedModel(teachers[0]).card().recipe)
     assert json.dumps(recipes) == json.dumps([before, before | {f"{group}.{key}": other}])
+
+
+def test_a_recipe_names_the_file_that_a_training_started_from(teachers: list[Path]) -> None:
+    """Not its folder, which is another for each seed and machine."""
+    state = torch.load(teachers[0], weights_only=True)
+    state["cfg"]["checkpoint"] = {"finetune_from_model": "runs/seed1/checkpoint_best.pt"}
+    torch.save(state, teachers[0])
+    assert TrainedModel(teachers[0]).card().recipe["checkpoint.finetune_from_model"] == "checkpoint_best.pt"
 
 
 def test_a_student_names_the_teacher_that_taught_it(
@@ -197,6 +209,18 @@ def test_a_model_of_another_dictionary_is_not_evaluated(tiny: ModuleType, data: 
     tiny.dictionary(33).save(str(data / "dict.de.txt"))
     with pytest.raises(UserError, match=r"trained with 20 dictionary entries, but .* has 33"):
         TrainedModel(checkpoint).check_dictionaries(data, "en", "de")
+
+
+def test_a_model_of_the_other_direction_is_not_evaluated(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    """A joined dictionary would not give it away. Languages that fairseq inferred are not known."""
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "cross_entropy"}, data)
+    TrainedModel(checkpoint).check_dictionaries(data, "de", "en")
+    state = torch.load(checkpoint, weights_only=True)
+    state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
+    torch.save(state, checkpoint)
+    with pytest.raises(UserError, match=r"t\.pt translates de-en, but the corpus is en-de"):
+        TrainedModel(checkpoint).check_dictionaries(data, "en", "de")
+    TrainedModel(checkpoint).check_dictionaries(data, "de", "en")
 
 
 def test_a_dictionary_of_equal_size_but_other_entries_is_refused(tiny: ModuleType, data: Path, tmp_path: Path) -> None:

@@ -73,6 +73,20 @@ def test_a_teacher_in_half_precision(
     torch.testing.assert_close(both.exp().sum(dim=-1), torch.ones(both.shape[:-1]))
 
 
+@pytest.mark.parametrize("name", ["fp32", "fp16", "bf16"])
+def test_a_teacher_keeps_its_precision_in_the_autocast_of_its_student(
+    tiny: ModuleType, teachers: list[Path], name: str
+) -> None:
+    """fairseq runs the criterion in it too in training with --amp, though not in validation."""
+    sample = tiny.batch(tiny.task())
+    teacher = LiveTeacher(str(teachers[0]), tiny.task(), name)
+    alone = teacher.logits(sample), teacher.head(sample).hidden
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = teacher.logits(sample), teacher.head(sample).hidden
+    for one, other in zip(alone, within, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(("temperature", "prefix"), [(0.5, 0), (1.0, 2), (64.0, 0)])
 def test_a_cache_of_every_class_is_the_live_teacher(
     tiny: ModuleType,

@@ -1,6 +1,5 @@
 """What the processes of a distributed run tell each other."""
 
-import atexit
 import dataclasses
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -37,19 +36,6 @@ def copy_from_rank_zero(tensors: Iterable[Tensor]) -> None:
 def on_rank_zero() -> bool:
     """Whether this process writes what all of them share; known before they meet."""
     return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
-
-
-def leave_group_at_exit() -> None:
-    """Take torch.distributed's default group down when the process ends; Lightning does so for nccl alone.
-
-    gloo's threads may otherwise abort the process where another one has ended before it.
-    """
-    atexit.register(_leave_group)
-
-
-def _leave_group() -> None:
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def barrier() -> None:

@@ -11,13 +11,14 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from shared.errors import UserError
+from shared.ranks import leave_group_at_exit
 from vision.data import Batches
 from vision.settings import TrainSettings
 from vision.training.averaging import AverageOnDevice
 from vision.training.best_and_last import BestAndLast
 from vision.training.distillation import Distillation
 from vision.training.progress import EpochLines, on_terminal
-from vision.training.ranks import leave_group_at_exit, on_rank_zero
+from vision.training.ranks import on_rank_zero
 from vision.training.run_folder import RunFolder
 from vision.training.saving import SaveEvery, WholeCheckpoints
 from vision.training.stopping import StopOnSigterm

@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+import nmt_plugin
 from nmt_plugin.criterions import WordKDCriterion
 from nmt_plugin.criterions.word_kd import WordKDConfig
 from shared.errors import UserError
+
+
+def test_the_configuration_for_hydra_has_the_defaults_of_the_flags() -> None:
+    folder = Path(nmt_plugin.__file__).parent / "conf"
+    given = OmegaConf.to_container(OmegaConf.load(folder / "word_kd.yaml").criterion)
+    assert isinstance(given, dict)
+    assert {name: getattr(WordKDConfig, name) for name in given if name != "_name"} | {"_name": "word_kd"} == given
 
 
 def test_a_forgotten_teacher_is_named(tiny: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,6 +42,7 @@ def test_a_forgotten_teacher_is_named(tiny: ModuleType, capsys: pytest.CaptureFi
         ({"dist_gamma": 0.0}, "--dist-gamma 0.0 is for --kd-loss dist; this is kl"),
         ({"kd_loss": "dist", "dist_beta": -1.0}, "--dist-beta is -1.0; it must not be below 0"),
         ({"kd_loss": "dist", "dist_gamma": float("nan")}, "--dist-gamma is nan"),
+        ({"kd_loss": "dist", "dist_beta": 0.0, "dist_gamma": 0.0}, "--dist-beta 0 --dist-gamma 0 leave nothing"),
         ({"alpha": 1.0}, "alpha (label smoothing) is 1.0"),
         ({"ignore_prefix_size": -1}, "--ignore-prefix-size is -1"),
     ],
