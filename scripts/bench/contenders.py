@@ -36,6 +36,7 @@ class Contender:
 
     `copies` of the logits in fp32 that it takes beside its arguments, at most: it is skipped where they do not fit.
     `mean`: over the rows; else a sum. `overwrites`: the student's or the teacher's logits; it is given a copy.
+    `keeps`: holds the memory of one gradient from call to call, which counts as extra.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Contender:
     copies: float
     mean: bool = False
     overwrites: Overwrite | None = None
+    keeps: bool = False
 
 
 Entries = dict[str, list[Contender]]
@@ -98,6 +100,19 @@ def ours(setting: Setting) -> Entries:
     }
 
 
+@dataclass
+class _Keeping:
+    """A loss that takes `overwrite`, with the same memory for the gradient of every call."""
+
+    loss: Callable[..., Tensor]
+    memory: Tensor | None = None
+
+    def __call__(self, student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
+        if self.memory is None:
+            self.memory = torch.empty_like(student, requires_grad=False)
+        return self.loss(student, teacher, target, overwrite=self.memory)
+
+
 def fused(backend: BackendName, setting: Setting) -> Entries:
     """`fused_terms`; in place, with statistics, and divided by the rows: one more pass over the gradient."""
 
@@ -105,12 +120,15 @@ def fused(backend: BackendName, setting: Setting) -> Entries:
         weights = {"kd_weight": kd_weight, "hard_weight": hard_weight}
         terms = partial(fused_terms, temperature=setting.temperature, alpha=setting.alpha, **weights, backend=backend)
 
-        def loss(s: Tensor, t: Tensor, y: Tensor, overwrite: Overwrite | None = None, stats: bool = False) -> Tensor:
+        def loss(
+            s: Tensor, t: Tensor, y: Tensor, overwrite: Overwrite | Tensor | None = None, stats: bool = False
+        ) -> Tensor:
             return terms(s, t, y, overwrite=overwrite, statistics=stats).loss
 
         name = f"lskd fused, {backend}"
         return [
             Contender(name, loss, 1.5),
+            Contender(f"{name}, in memory kept for it", _Keeping(loss), 1.5, keeps=True),
             Contender(f"{name}, mean", lambda s, t, y: loss(s, t, y) / len(y), 1.5, mean=True),
             *(
                 Contender(f"{name}, over the {whose}'s logits", partial(loss, overwrite=whose), 0.5, overwrites=whose)

@@ -155,6 +155,8 @@ def _warm(contender: Contender, bound: Row, batch: Batch, setting: Setting, skip
     try:
         error = gradient_error(contender, bound.task, batch, setting)
         memory = extra_bytes(_call(contender, batch), setting.device)
+        if contender.keeps and memory is not None:
+            memory += batch.student.nbytes
     except Exception as failure:  # of a compiler, a driver, another's package: any kind
         reason = next(iter(str(failure).splitlines()), "")
         skip(f"{contender.name} is left out: {type(failure).__name__}: {reason}")

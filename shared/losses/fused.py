@@ -44,7 +44,7 @@ def fused_terms(
     kd_weight: float = 1.0,
     hard_weight: float = 0.0,
     mask: Tensor | None = None,
-    overwrite: Overwrite | None = None,
+    overwrite: Overwrite | Tensor | None = None,
     statistics: bool = True,
     backend: BackendName = "auto",
 ) -> FusedTerms:
@@ -60,10 +60,12 @@ def fused_terms(
         temperature, alpha: T, above 0; the weight of the uniform part, in [0, 1).
         kd_weight, hard_weight: of the two parts of `loss`.
         mask: [...], bool; rows where it is False count nothing, whatever they hold. None counts every row.
-        overwrite: whose logits give their memory to the gradient, and are not to be read afterwards; None: it has its
-            own. Both must be contiguous and of the student's dtype, "teacher" no leaf that wants a gradient and not
+        overwrite: whose logits give their memory to the gradient, and are not to be read afterwards; None: it has new
+            memory. Both must be contiguous and of the student's dtype, "teacher" no leaf that wants a gradient and not
             made in inference mode. "student" is for logits that are no leaf and no view and come from a matrix product,
-            whose backward pass does not need them: autograd knows, and one that does raises RuntimeError.
+            whose backward pass does not need them: autograd knows, and one that does raises RuntimeError. Or a tensor
+            of the student's shape that gives its memory, e.g. one that is kept from step to step: what it holds is
+            lost, and whoever writes to it before the backward pass makes that raise RuntimeError.
         statistics: False leaves what the loss does not need at 0 (teacher_nll, teacher_entropy, agreement, and kd or
             smoothed and nll where their weight is 0).
         backend: "eager" (plain torch operations, the reference), "chunked" (the same, a few rows at a time that stay in
@@ -80,10 +82,11 @@ def fused_terms(
     if not (torch.is_grad_enabled() and student_logits.requires_grad):
         sums = _sums(run, student_logits.detach(), teacher_logits, target, mask, weights, None, statistics)
         loss = weighted_loss(sums, weights, student_logits.dtype)
-    elif overwrite == "student":
+    elif isinstance(overwrite, str) and overwrite == "student":
         loss, sums, _ = _InPlace.apply(student_logits, run, teacher_logits, target, mask, weights, statistics)
     else:
-        filled = None if overwrite is None else teacher_logits.detach()
+        filled = teacher_logits if isinstance(overwrite, str) else overwrite
+        filled = None if filled is None else filled.detach()
         loss, sums = _Fused.apply(student_logits, filled, run, teacher_logits, target, mask, weights, statistics)
     return FusedTerms(loss, *sums.unbind())
 
@@ -96,7 +99,10 @@ class _Fused(torch.autograd.Function):
         ctx.gradient = filled
         if filled is None:
             ctx.gradient = torch.empty(student.shape, dtype=student.dtype, device=student.device)
-        return _forward(ctx, student, *given)
+        found = _forward(ctx, student, *given)
+        torch.autograd.graph.increment_version(ctx.gradient)  # not every backend's writes are seen by autograd
+        ctx.version = ctx.gradient._version
+        return found
 
     @staticmethod
     @once_differentiable
@@ -106,6 +112,8 @@ class _Fused(torch.autograd.Function):
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             raise RuntimeError("the gradient of fused_terms was used already; its graph can be walked backward once")
+        if ctx.version not in (None, gradient._version):
+            raise RuntimeError("the memory of fused_terms' gradient was written to before the backward pass")
         # One on a CPU is seen for nothing; to look at a GPU's would be to wait for it.
         if ctx.scale != 1.0 or gradient.device.type != "cpu" or upstream.item() != 1.0:
             multiply(gradient, upstream / ctx.scale)
@@ -117,7 +125,7 @@ class _InPlace(_Fused):
 
     @staticmethod
     def forward(ctx: Any, student: Tensor, *given: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
-        ctx.gradient = student.detach()
+        ctx.gradient, ctx.version = student.detach(), None  # autograd itself sees who writes to its outputs
         ctx.mark_dirty(student)
         return *_forward(ctx, student, *given), student
 
@@ -219,13 +227,31 @@ def _check(student: Tensor, teacher: Tensor, target: Tensor, mask: Tensor | None
         raise ValueError(f"want an int64 target and a bool mask, got {target.dtype}, {getattr(mask, 'dtype', None)}")
 
 
-def _check_overwritten(overwrite: str | None, student: Tensor, teacher: Tensor) -> None:
+def _check_overwritten(overwrite: object, student: Tensor, teacher: Tensor) -> None:
+    if isinstance(overwrite, Tensor):
+        _check_memory(overwrite, student, teacher)
+        return
     if overwrite not in (None, *get_args(Overwrite)):
         raise UserError(f"overwrite {overwrite!r} is unknown; choose from {', '.join(get_args(Overwrite))}, or None")
-    filled = {"student": student, "teacher": teacher}.get(overwrite or "")
-    if filled is not None and (not filled.is_contiguous() or filled.dtype != student.dtype):
+    filled = {"student": student, "teacher": teacher}.get(str(overwrite))
+    if filled is None:
+        return
+    if not filled.is_contiguous() or filled.dtype != student.dtype:
         raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: want contiguous {student.dtype}")
-    if filled is not None and filled.requires_grad and (filled.is_leaf or (filled is student and filled._is_view())):
+    if filled.requires_grad and (filled.is_leaf or (filled is student and filled._is_view())):
         raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: they are a leaf, or a view")
-    if filled is not None and filled.is_inference() and not torch.is_inference_mode_enabled():
+    if filled.is_inference() and not torch.is_inference_mode_enabled():
         raise ValueError(f"the {overwrite}'s logits cannot hold the gradient: they were made in inference mode")
+
+
+def _check_memory(given: Tensor, student: Tensor, teacher: Tensor) -> None:
+    wanted = (student.shape, student.dtype, student.device)
+    if (given.shape, given.dtype, given.device) != wanted or not given.is_contiguous():
+        shown = f"{list(student.shape)}, {student.dtype}, {student.device}"
+        raise ValueError(f"the tensor to overwrite cannot hold the gradient: want a contiguous one of {shown}")
+    if given.requires_grad or given.is_inference():
+        raise ValueError("the tensor to overwrite wants a gradient itself, or was made in inference mode")
+    place = given.untyped_storage().data_ptr()
+    for whose, logits in (("student", student), ("teacher", teacher)):
+        if place and logits.untyped_storage().data_ptr() == place:
+            raise ValueError(f"the tensor to overwrite shares the {whose}'s memory; say overwrite={whose!r}")

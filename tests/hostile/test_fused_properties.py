@@ -64,13 +64,15 @@ def test_every_term_and_the_gradient(pair: Pair, weights: dict[str, Any], backen
 
 
 @PROPERTY
-@given(pairs(), WEIGHTS, BACKENDS, CHUNKS, st.sampled_from(["student", "teacher"]), st.floats(0.25, 4.0))
+@given(pairs(), WEIGHTS, BACKENDS, CHUNKS, st.sampled_from(["student", "teacher", "memory"]), st.floats(0.25, 4.0))
 def test_gradients_in_place(
     pair: Pair, weights: dict[str, Any], backend: Any, chunk: int, overwrite: Any, upstream: float
 ) -> None:
     """They are those of memory of their own, and an upstream gradient multiplies them."""
     leaf = pair.student.contiguous().requires_grad_()
     teacher = pair.teacher.contiguous().clone()
+    if overwrite == "memory":
+        overwrite = torch.full(leaf.shape, float("nan"), dtype=leaf.dtype)
     with patch.object(chunked, "_CHUNK_ON_CPU", chunk):
         given = {"mask": pair.mask, "backend": backend, **weights}
         own = fused_terms(leaf, teacher, pair.target, **given).loss

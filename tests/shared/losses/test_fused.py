@@ -126,6 +126,46 @@ def test_the_gradient_has_the_memory_of_logits(weight: Tensor, overwrite: Any) -
     assert where == [{"student": logits, "teacher": teacher}[overwrite].data_ptr()]
 
 
+def test_the_gradient_has_the_memory_that_is_given_step_after_step(weight: Tensor) -> None:
+    kept = torch.full_like(TEACHER, float("nan"))
+    for step in (1.0, 2.0):
+        logits = step * HIDDEN @ weight.T
+        gradients: list[Tensor] = []
+        logits.register_hook(gradients.append)
+        distil(logits, overwrite=kept).backward()
+        assert gradients[0].data_ptr() == kept.data_ptr()
+        leaf = logits.detach().requires_grad_()
+        distil(leaf).backward()
+        assert torch.equal(kept, leaf.grad)  # type: ignore[arg-type]
+
+
+def test_memory_that_is_written_to_before_the_backward_pass_is_no_gradient(weight: Tensor) -> None:
+    kept = torch.empty_like(TEACHER)
+    first, second = (distil(HIDDEN @ weight.T, overwrite=kept) for _ in range(2))
+    second.backward()
+    with pytest.raises(RuntimeError, match="was written to before the backward pass"):
+        first.backward()
+
+
+@pytest.mark.parametrize(
+    ("memory", "message"),
+    [
+        (lambda _: torch.empty(2, 3), "want a contiguous one of"),
+        (lambda logits: torch.empty_like(logits, dtype=torch.float64), "want a contiguous one of"),
+        (lambda _: torch.empty(9, 6).T, "want a contiguous one of"),
+        (lambda logits: torch.empty_like(logits).detach().requires_grad_(), "wants a gradient itself"),
+        (lambda logits: logits.detach(), "say overwrite='student'"),
+        (lambda _: TEACHER[:], "say overwrite='teacher'"),
+    ],
+)
+def test_memory_that_cannot_hold_the_gradient_is_refused(weight: Tensor, memory: Any, message: str) -> None:
+    logits = HIDDEN @ weight.T
+    before = TEACHER.clone()
+    with pytest.raises(ValueError, match=message):
+        fused_terms(logits, TEACHER, TARGET, temperature=2.0, overwrite=memory(logits))
+    assert torch.equal(TEACHER, before)
+
+
 def test_the_students_logits_stay_where_the_teachers_are_overwritten(weight: Tensor) -> None:
     logits = HIDDEN @ weight.T
     before = logits.detach().clone()

@@ -25,6 +25,8 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def terms_and_gradient(case: Case, dtype: torch.dtype, **options: Any) -> tuple[FusedTerms, Tensor]:
     leaf = case.student.to(dtype, copy=True).requires_grad_()
     given = leaf.clone() if options.get("overwrite") else leaf
+    if options.get("overwrite") == "memory":
+        options["overwrite"] = torch.full_like(given, float("nan")).detach()
     options = {"mask": case.mask} | options
     terms = fused_terms(given, case.teacher.to(dtype, copy=True), case.target, **case.weights, **options)
     terms.loss.backward()
@@ -80,7 +82,7 @@ def test_half_precision_is_computed_in_fp32(dtype: torch.dtype, digit: float, ba
 def test_the_memory_makes_no_difference(mask: str, backend: str) -> None:
     case = draw(31, 123, mask, temperature=2.0, alpha=0.1, kd_weight=0.9, hard_weight=0.1)
     one = terms_and_gradient(case, torch.float32, backend=backend)
-    for overwrite in ("student", "teacher"):
+    for overwrite in ("student", "teacher", "memory"):
         other = terms_and_gradient(case, torch.float32, backend=backend, overwrite=overwrite)
         assert torch.equal(one[1], other[1])
         assert torch.equal(torch.stack(one[0]), torch.stack(other[0]))
