@@ -132,6 +132,8 @@ def _is_there(folder: Path, wanted: Manifest, *, fresh: bool) -> bool:
         return False
     found = dataclasses.asdict(read_manifest(folder))
     asked = dataclasses.asdict(wanted)
+    for one in (found, asked):  # the file is the teacher; its recipe is told as the version that wrote it knew it
+        one["teacher"] = one["teacher"] | {"recipe": {}}
     differing = [key for key in asked if key not in ("files", "too_long") and asked[key] != found[key]]
     if differing:
         raise UserError(f"{folder} holds another cache ({', '.join(differing)}); choose another --output, or --fresh")

@@ -72,6 +72,8 @@ def watch_training() -> None:
                 ) from None
 
     def load_checkpoint(cfg: Any, trainer: Any, **others: Any) -> Any:
+        if trainer.data_parallel_world_size > 1:
+            leave_group_at_exit()
         if trainer.should_save_checkpoint_on_current_rank and not cfg.no_save:
             with exit_on_user_error():
                 lock_folder(Path(cfg.save_dir), "training in")  # to the end of the process
@@ -88,7 +90,6 @@ def watch_training() -> None:
                 _Loop(module)
         if trainer.data_parallel_world_size > 1:
             trainer.cfg.checkpoint.load_checkpoint_on_all_dp_ranks = True
-            leave_group_at_exit()
         with exit_on_user_error():
             try:
                 return load(cfg, trainer, **others)

@@ -16,7 +16,7 @@ open_study() { # LABEL SETTING...
   local settings
   LABEL=$1
   shift
-  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A -I .lock "$RUNS")" ]; then
+  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A -I .lock -I settings.part "$RUNS")" ]; then
     fail "$RUNS holds something that is not a $LABEL's; choose another --output"
   fi
   make_folder "$RUNS"

@@ -88,8 +88,13 @@ scores_of_pair() {
 # S1 and S2 of the most frequent words, the same for all models: by the centroids of all teachers, because words that are
 # nearest by one of them are nearer in that one than in the others by chance, which C2 compares. More teachers choose anew.
 sets_of_pair() {
-  local sets=$base/sets of=a${ALPHAS##* } alpha seed high=${TEMPERATURES##* } run needed=() teachers=()
+  local sets=$base/sets of=a${ALPHAS##* } alpha seed high=${TEMPERATURES##* } run needed=() teachers=() old_alphas old_seeds
   if [ -z "$highs" ] || [ "$(cat "$base/sets.of" 2>/dev/null)" = "$ALPHAS / $SEEDS" ]; then return; fi
+  if [ -e "$base/sets.json" ] && [ -e "$base/sets.of" ]; then # a call of fewer measures by the sets that are there
+    IFS=/ read -r old_alphas old_seeds <"$base/sets.of"
+    for alpha in $old_alphas; do case " $ALPHAS " in *" $alpha "*) ;; *) return ;; esac; done
+    for seed in $old_seeds; do case " $SEEDS " in *" $seed "*) ;; *) return ;; esac; done
+  fi
   for alpha in $ALPHAS; do
     for seed in $SEEDS; do
       needed+=("teacher-a$alpha-seed$seed") teachers+=("$base/teacher-a$alpha-seed$seed/checkpoint_last.pt")

@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
 open_study() { # SETTING...
   local settings
-  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A -I .lock "$RUNS")" ]; then
+  if [ -e "$RUNS" ] && [ ! -e "$RUNS/settings" ] && [ -n "$(ls -A -I .lock -I settings.part "$RUNS")" ]; then
     fail "$RUNS holds something that is not this study's; choose another --output"
   fi
   make_folder "$RUNS"
@@ -54,7 +54,8 @@ view() { # NAME
   count_records
   minutes=$(awk -v left="$left" -v at_start="$LEFT_AT_START" -v took="$SECONDS" -v workers="$WORKERS" 'BEGIN {
     # 1: as fast as measured; ten minutes steady the start, when much is at work and little is done
-    speed = (at_start - left + 600 * workers) / (took + 600) / workers
+    done = at_start > left ? at_start - left : 0 # what was measured by other sets is measured again
+    speed = (done + 600 * workers) / (took + 600) / workers
     printf "%d", left / workers / speed / 60 + 1 }')
   if [ "$left" = 0 ]; then minutes=0; fi
   printf '[%s %4ss] %s: %s of %s records, about %s min left\n' "$LABEL" "$SECONDS" "$1" "$there" "$all" "$minutes"

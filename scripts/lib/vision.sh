@@ -30,6 +30,9 @@ paper_tables() { # DATA OUTPUT [KEY=VALUE ...]
   check_numbers TEMPERATURES "$TEMPERATURES" "$TEMPERATURE_PATTERN" '"1 2 3 64"'
   check_numbers SEEDS "$SEEDS" "$WHOLE_PATTERN" '"1 2 3"'
   check_numbers DEVICES "$DEVICES" '[1-9][0-9]*' 8
+  if [ -z "$ACCUMULATE" ]; then # as what is there was trained
+    ACCUMULATE=$(cat "$OUT"/*/config.yaml 2>/dev/null | sed -n 's/^accumulate: //p' | sort -u | head -n 1 || true)
+  fi
   ACCUMULATE=${ACCUMULATE:-$((DEVICES < 8 ? 8 / DEVICES : 1))}
   check_numbers ACCUMULATE "$ACCUMULATE" '[1-9][0-9]*' 8
   OVERRIDES=("data.data_dir=$DATA" "devices=$DEVICES" "accumulate=$ACCUMULATE" "$@") MEASURED=("data=$DATA_OPTION" "data.data_dir=$DATA")

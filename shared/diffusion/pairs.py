@@ -1,5 +1,6 @@
 """Two students whose diffusion may be measured: one teacher, one recipe, and a temperature that rises."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,11 @@ class Student:
     further: dict[str, Any] = field(default_factory=dict)
 
 
+def _file_of(student: Student) -> Model | None:
+    """Its teacher, without the recipe, which is told as the version that wrote it knew it."""
+    return None if student.teacher is None else dataclasses.replace(student.teacher, recipe={})
+
+
 def check_pair(low: Student, high: Student) -> None:
     """Raise UserError unless the two are students of one teacher that differ in temperature, low first, and no more."""
     for student in (low, high):
@@ -24,7 +30,7 @@ def check_pair(low: Student, high: Student) -> None:
             lacking = "has no teacher" if student.teacher is None else "has no temperature"
             what = "is a teacher" if student.model.role == "teacher" else lacking
             raise UserError(f"{student.path} {what}; eta compares two students of one teacher")
-    if low.teacher != high.teacher:
+    if _file_of(low) != _file_of(high):
         raise UserError(f"{low.path} and {high.path} have different teachers; eta compares students of the same one")
     if not (low.model.temperature or 0) < (high.model.temperature or 0):
         raise UserError(

@@ -65,7 +65,8 @@ def fused_terms(
             made in inference mode. "student" is for logits that are no leaf and no view and come from a matrix product,
             whose backward pass does not need them: autograd knows, and one that does raises RuntimeError. Or a tensor
             of the student's shape that gives its memory, e.g. one that is kept from step to step: what it holds is
-            lost, and whoever writes to it before the backward pass makes that raise RuntimeError.
+            lost, and whoever writes to it before the backward pass makes that raise RuntimeError. The .grad of logits
+            that are a leaf may be this memory: use it before the next step, and accumulate nothing in it.
         statistics: False leaves what the loss does not need at 0 (teacher_nll, teacher_entropy, agreement, and kd or
             smoothed and nll where their weight is 0).
         backend: "eager" (plain torch operations, the reference), "chunked" (the same, a few rows at a time that stay in

@@ -101,6 +101,7 @@ failed_cell 0 "$RUNS/log/one.log"
 
 def test_a_folder_is_opened_again_wherever_opening_it_was_stopped(tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
+    (tmp_path / "settings.part").touch()
     assert said(OPENED, tmp_path).returncode == 0
     (tmp_path / "vision").mkdir()
     assert said(OPENED, tmp_path, "yes").returncode == 0

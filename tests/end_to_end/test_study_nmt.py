@@ -63,6 +63,8 @@ for SEEDS in "1" "1" "1 2"; do
   sets_of_pair
   mkdir -p "$base/clusters-teacher-a0-seed${SEEDS##* }"
 done
+SEEDS=1 # fewer: they keep the sets of all
+sets_of_pair
 """
     models = [f"{kind}-seed{n}" for n in (1, 2) for kind in ("teacher-a0", "teacher-a0.1")]
     for name in (*models, "student-a0.1-T1-seed1", "student-a0.1-T2-seed1"):
