@@ -22,6 +22,12 @@ def test_students_that_differ_in_temperature_alone_may_be_compared(sample: Modul
     check_pair(*pair(sample))
 
 
+def test_a_teacher_whose_recipe_a_later_version_tells_otherwise_is_the_same(sample: ModuleType) -> None:
+    low, high = pair(sample)
+    later = dataclasses.replace(sample.teacher(0.1), recipe={"told": "otherwise"})
+    check_pair(low, dataclasses.replace(high, teacher=later))
+
+
 def test_a_temperature_that_does_not_rise_is_refused(sample: ModuleType) -> None:
     low, high = pair(sample)
     with pytest.raises(UserError, match="high has T = 3 and low T = 1"):
