@@ -1,26 +1,19 @@
 import csv
 import json
 import os
-import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from shared.errors import UserError
 from shared.files import sha256
 from shared.locks import lock_folder
-from shared.outcomes import read_outcomes
 from shared.results import read_result
 from tests.vision.generated import write_folder
 from vision.checkpoint import load_card, load_export
-from vision.data import load_data
 from vision.train import train
 from vision.training.best_and_last import BestAndLast
-from vision.training.outcome import _over_ranks, export_and_score
-from vision.training.run_folder import RunFolder
 
 
 def test_the_record_of_a_student(study):
@@ -52,21 +45,6 @@ def test_two_temperatures_share_everything_but_the_temperature(study):
     assert low.model.sha256 != high.model.sha256
 
 
-def test_recorded_scores_are_those_of_the_exported_weights(study):
-    import gzip
-
-    import numpy as np
-
-    model, card = load_export(study.high)
-    raw = gzip.decompress((study.data / "t10k-images-idx3-ubyte.gz").read_bytes())
-    labels = np.frombuffer(gzip.decompress((study.data / "t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
-    pixels = torch.from_numpy(np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 1, 28, 28).copy())
-    logits = model.eval()((pixels / 255 - card.mean[0]) / card.std[0])
-    hits = int((logits.argmax(1).numpy() == labels).sum())
-    recorded = read_result(study.high.with_name("result.json")).metrics["last/test/top1"]
-    assert recorded.value == pytest.approx(100 * hits / 60)
-
-
 def test_the_teacher_is_in_no_checkpoint(study):
     saved = torch.load(study.low.with_name("last.ckpt"), weights_only=True)
     student = load_file(study.low)
@@ -94,84 +72,11 @@ def test_epochs_are_judged_on_the_validation_part(study):
     assert told[-1] != pytest.approx(metrics["last/test/nll"].value, rel=1e-3)
 
 
-def test_each_export_is_scored_by_its_own_weights_on_its_own_images(study, compose, tmp_path):
-    for name in ("last.ckpt", "best.ckpt"):
-        shutil.copy(study.low.with_name(name), tmp_path / name)
-    best = torch.load(tmp_path / "best.ckpt", weights_only=True)
-    best["state_dict"]["model.fc.bias"] += torch.linspace(0, 3, 10)  # surely not the last's
-    torch.save(best, tmp_path / "best.ckpt")
-    settings = compose("train", [*study.common, f"output={tmp_path}"])
-    data, card = load_data(settings.data, 200), load_card(study.low)
-    strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)
-    metrics, _ = export_and_score(settings, RunFolder(settings.output), card.build(), card, data, trainer)
-    for which in ("last", "best"):
-        network, _ = load_export(tmp_path / f"{which}.safetensors")
-        for split in ("val", "test"):
-            images = data.splits[split]
-            with torch.no_grad():
-                logits = network.eval()((images.images / 255 - card.mean[0]) / card.std[0])
-            nll = float(F.cross_entropy(logits, images.labels))
-            assert metrics[f"{which}/{split}/nll"].value == pytest.approx(nll, rel=1e-4)
-        hits = (logits.argmax(1) == images.labels).tolist()  # of test
-        assert read_outcomes(tmp_path)[f"{which}/test/top1"][:, 0].tolist() == hits
-
-
-def test_hits_of_two_processes_interleave():
-    trainer = SimpleNamespace(global_rank=1, world_size=2)
-    assert _over_ranks(torch.tensor([7, 8]), 5, trainer).tolist() == [0, 7, 0, 8, 0]
-
-
 def test_one_seed_gives_one_result_and_another_seed_another(study, compose, tmp_path):
     for name, seed in (("again", 1), ("other", 2)):
         train(compose("train", [*study.common, "alpha=0.1", f"seed={seed}", f"output={tmp_path}/{name}"]))
     assert load_card(tmp_path / "again/last.safetensors").model.sha256 == sha256(study.teacher)
     assert load_card(tmp_path / "other/last.safetensors").model.sha256 != sha256(study.teacher)
-
-
-def test_a_finished_run_is_not_repeated(study, compose, capsys):
-    before = study.low.stat().st_mtime_ns
-    train(compose("train", [*study.common, f"teacher={study.teacher}", "temperature=1", f"output={study.low.parent}"]))
-    assert "already finished" in capsys.readouterr().out
-    assert study.low.stat().st_mtime_ns == before
-
-
-def test_a_folder_of_another_run_is_refused(study, compose):
-    with pytest.raises(UserError, match=r"holds another run \(temperature: 1\.0 there, 2\.0 here\)"):
-        train(
-            compose("train", [*study.common, f"teacher={study.teacher}", "temperature=2", f"output={study.low.parent}"])
-        )
-
-
-def test_another_teacher_in_the_same_place_is_refused(study, compose, tmp_path):
-    """The same card, other weights."""
-    weights = load_file(study.teacher)
-    weights["fc.bias"] = weights["fc.bias"] + 1
-    save_file(weights, tmp_path / "t.safetensors")
-    card = json.loads(study.teacher.with_suffix(".json").read_text())
-    card["model"]["sha256"] = sha256(tmp_path / "t.safetensors")
-    (tmp_path / "t.json").write_text(json.dumps(card))
-    overrides = [*study.common, f"teacher={tmp_path}/t.safetensors", "temperature=1", f"output={study.low.parent}"]
-    with pytest.raises(UserError, match=r"holds another run \(teacher_sha256"):
-        train(compose("train", overrides))
-
-
-def test_a_finished_run_knows_its_data(study, compose, make_fashion_mnist, tmp_path, capsys):
-    finished = [*study.common, "alpha=0.1", f"output={study.teacher.parent}"]
-    train(compose("train", [*finished, "~data.sets.coat", "data.projection=[bag,coat,shirt]"]))
-    assert "already finished" in capsys.readouterr().out  # the sets of the other commands are no part of a training
-    train(compose("train", [*finished, "+data.download=true"]))
-    assert "already finished" in capsys.readouterr().out  # how the files came there is none either
-    other = make_fashion_mnist(tmp_path / "other", test=50)
-    with pytest.raises(UserError, match=r"holds another run \(data_sha256"):
-        train(compose("train", [*finished, f"data.data_dir={other}"]))
-
-
-def test_a_damaged_config_is_named(study, compose, tmp_path):
-    (tmp_path / "last.ckpt").touch()
-    (tmp_path / "config.yaml").write_text("data: {name: fashion_mn")
-    with pytest.raises(UserError, match=r"config\.yaml is damaged"):
-        train(compose("train", [*study.common, f"output={tmp_path}"]))
 
 
 def test_a_moved_folder_still_knows_its_best_score(study, tmp_path):
@@ -197,49 +102,6 @@ def test_the_record_says_whether_the_algorithms_were_deterministic(study, compos
     overrides = ["recipe.epochs=1", "recipe.warmup_epochs=0", "deterministic=false", f"output={tmp_path}"]
     train(compose("train", [*study.common, *overrides]))
     assert read_result(tmp_path / "result.json").provenance.deterministic is False
-
-
-def test_fresh_removes_what_was_there(study, compose, tmp_path):
-    settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
-    for name in ("result.json", "last.ckpt", "best.safetensors", "mine.txt"):
-        (tmp_path / name).write_text("x")
-    RunFolder(settings.output).claim(settings, {})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.txt"]
-
-
-@pytest.mark.parametrize("name", ["config.yaml", "epoch=3.ckpt", "last.ckpt", "best.pt", "result.json", "logs"])
-def test_fresh_removes_nothing_of_somebody_elses(study, compose, tmp_path, name):
-    mine = tmp_path / name if name != "logs" else tmp_path / name / "mine.txt"
-    mine.parent.mkdir(exist_ok=True)
-    mine.write_text("model: {name: mine}\ndata: mine\n")
-    settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
-    with pytest.raises(UserError, match=f"holds {name} of no run of vision.train; name another folder"):
-        train(settings)
-    if name == "config.yaml":
-        with pytest.raises(UserError, match=r"holds config\.yaml of no run"):  # without fresh it would be replaced
-            train(compose("train", [*study.common, f"output={tmp_path}"]))
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
-
-
-@pytest.mark.parametrize("left", [["config.yaml"], ["config.yaml", "logs"], ["last.ckpt", "best.safetensors"]])
-def test_fresh_knows_a_run_by_its_config_or_else_by_its_checkpoint(study, compose, tmp_path, left):
-    for name in left:
-        there = study.low.with_name(name)
-        (tmp_path / name).write_bytes(there.read_bytes()) if there.is_file() else (tmp_path / name).mkdir()
-    settings = compose("train", [*study.common, f"output={tmp_path}", "fresh=true"])
-    RunFolder(settings.output).check(settings, {})
-    if "config.yaml" in left:  # as a disk's fault leaves it
-        (tmp_path / "config.yaml").write_bytes(study.low.with_name("config.yaml").read_bytes() + b"\xff: [")
-        RunFolder(settings.output).check(settings, {})
-
-
-def test_a_removal_that_is_killed_leaves_a_run(study, compose, tmp_path, monkeypatch):
-    shutil.copytree(study.low.parent, tmp_path / "run")
-    settings = compose("train", [*study.common, f"output={tmp_path}/run", "fresh=true"])
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        RunFolder(settings.output).claim(settings, {})
-    RunFolder(settings.output).check(settings, {})
 
 
 @pytest.mark.parametrize(
@@ -273,14 +135,6 @@ def test_images_are_read_after_all_else_that_can_be_refused(compose, tmp_path, m
     with pytest.raises(UserError, match="images were read"):  # and before any of them is trained on
         train(compose("train", words))
     assert list((tmp_path / "run").iterdir()) == []
-
-
-def test_two_processes_do_not_train_in_one_folder(study, compose, tmp_path):
-    handle = lock_folder(tmp_path, "training in")
-    with pytest.raises(UserError, match=r"another process is training in .*; wait for it to end"):
-        train(compose("train", [*study.common, f"output={tmp_path}"]))
-    os.close(handle)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_steps_are_logged_over_the_ends_of_epochs(study, compose, tmp_path):
