@@ -2,10 +2,15 @@
 
     python scripts/bench/centroids.py --images 1281167 --dim 2048 --classes 1000 --output runs/bench/centroids.json
 
+How fast that is depends on the rows that a class has in a batch, each class being written once: so batches of two sizes
+are measured, of 2,048 rows and of 8,192.
+
 Batches come in rotation from a pool that no cache holds, non-negative as after a ReLU, with labels drawn anew for each.
 In every turn one batch is read (`torch.sum`) and one is added to a `CentroidAccumulator`, so that whatever else the
 machine does falls on both; neither finds its batch in a cache. The speed is reading's time over the accumulator's in a
-whole pass, float64 flushes and the last division included: 1 would be free, 0.5 is another read.
+whole pass, float64 flushes and the last division included: 1 would be free, 0.5 is another read. Before that a large
+tensor is made and freed, as any model frees its activations: glibc then keeps what is freed, where at first it would
+hand every megabyte back to the kernel and fault it in again page by page.
 
 Memory and error are of two more passes, untimed. Memory: the largest resident set from the accumulator's making to its
 centroids, less what was resident before, with the pool made and read (on a GPU, the same of torch's allocator). Error:
@@ -23,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from outputs import check_output
 from torch import Tensor
 from tqdm import tqdm
 
@@ -31,6 +37,7 @@ from shared.errors import UserError, exit_on_user_error
 from shared.files import write_text
 from shared.provenance import package_versions
 
+_FREED = 30 << 20  # bytes; glibc learns from freed blocks of up to 32 MiB
 CONTENDERS: dict[str, dict[str, bool]] = {"centroids": {}, "with second moments": {"second_moments": True}}
 
 
@@ -40,16 +47,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1281167, help="rows of a pass (default: 1281167, ImageNet's)")
     parser.add_argument("--dim", type=int, default=2048, help="features of a row (default: 2048)")
     parser.add_argument("--classes", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--batch-size", type=int, default=2048, help="default: 2048")
-    parser.add_argument("--pool", type=int, default=8, help="distinct batches (default: 8, 128 MiB)")
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[2048, 8192], help="default: 2048 8192")
+    parser.add_argument("--pool", type=int, default=8, help="distinct batches (default: 8; of 2048 rows 128 MiB)")
     parser.add_argument("--passes", type=int, default=5, help="timed, each with a new accumulator (default: 5)")
     parser.add_argument("--checked", type=int, default=50, help="classes compared with float64 (default: 50)")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     args = parser.parse_args()
     with exit_on_user_error():
-        sizes = (args.images, args.dim, args.classes, args.batch_size, args.checked)
+        sizes = (args.images, args.dim, args.classes, *args.batch_size, args.checked)
         if min(sizes) < 1 or min(args.pool, args.passes) < 2:
             raise UserError("--pool and --passes are 2 or more, everything else 1 or more")
+        check_output(args.output)
         bench(args)
 
 
@@ -59,32 +67,37 @@ def bench(args: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(0)
     scale = 0.2 + torch.rand(args.dim, generator=generator)
     # In place, so that no freed memory is left over in which the accumulator would go unnoticed.
-    pool = [torch.empty(args.batch_size, args.dim).normal_(0.4, 1, generator=generator) for _ in range(args.pool)]
+    most = max(args.batch_size)
+    pool = [torch.empty(most, args.dim).normal_(0.4, 1, generator=generator) for _ in range(args.pool)]
     pool = [batch.mul_(scale).relu_().to(device) for batch in pool]
-    memory, error = _memory(pool, args), _error(pool, args)
-    rows = {name: _row(*_timed(pool, args, name)) for name in CONTENDERS}
+    pools = {size: [batch[:size] for batch in pool] for size in args.batch_size}
+    memory = _memory(pool, args)
+    errors = {size: _error(batches, args) for size, batches in pools.items()}
+    torch.ones(_FREED, dtype=torch.uint8)  # made and freed
+    rows = {name: {size: _row(*_timed(batches, args, name)) for size, batches in pools.items()} for name in CONTENDERS}
     machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
     print(
-        f"{args.images:,} rows of {args.dim} in {args.classes} classes, batches of {args.batch_size}; {machine}, "
-        f"{torch.get_num_threads()} threads; {args.passes} passes"
+        f"{args.images:,} rows of {args.dim} in {args.classes} classes; {machine}, {torch.get_num_threads()} threads; "
+        f"{args.passes} passes"
     )
-    for name, row in rows.items():
+    for name, size, row in ((name, size, row) for name, sizes in rows.items() for size, row in sizes.items()):
         low, high = row["quartiles"]
         print(
-            f"{name}: {100 * row['speed']:.1f} % of the speed of reading (passes {100 * min(row['passes']):.1f} to "
-            f"{100 * max(row['passes']):.1f} %; 32 batches, quartiles {100 * low:.1f} to {100 * high:.1f} %)"
+            f"{name}, batches of {size:,}: {100 * row['speed']:.1f} % of the speed of reading (passes "
+            f"{100 * min(row['passes']):.1f} to {100 * max(row['passes']):.1f} %; 32 batches, quartiles "
+            f"{100 * low:.1f} to {100 * high:.1f} %)"
         )
         read, add = (statistics.median(row["ms a batch"][what]) for what in ("reading", "adding"))
         print(f"    a batch: {read:.2f} ms to read, {add:.2f} ms to add")
-    print(f"memory beyond the batches: {'unknown' if memory is None else f'{memory / 1e6:.0f} MB'}")
-    print(f"largest relative error of {min(args.checked, args.classes)} centroids: {error:.1e}")
+    print(f"memory beyond batches of {most:,}: {'unknown' if memory is None else f'{memory / 1e6:.0f} MB'}")
+    print(f"largest relative error of {min(args.checked, args.classes)} centroids: {max(errors.values()):.1e}")
     facts = {
         "settings": {key: value for key, value in vars(args).items() if key != "output"},
         "machine": machine,
         "threads": torch.get_num_threads(),
         "speed in multiples of reading's": rows,
         "peak memory beyond the batches, bytes": memory,
-        "largest relative error": error,
+        "largest relative error": errors,
         "versions": package_versions(["torch", "numpy"]),
     }
     write_text(args.output, json.dumps(facts, indent=1) + "\n")
@@ -93,9 +106,9 @@ def bench(args: argparse.Namespace) -> None:
 def _stream(pool: list[Tensor], args: argparse.Namespace, task: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(batch to add, its labels, batch to read) until all rows are added; the same for every call."""
     generator = torch.Generator().manual_seed(1)
-    starts = range(0, args.images, args.batch_size)
+    starts = range(0, args.images, len(pool[0]))
     for turn, start in enumerate(tqdm(starts, desc=task, unit="batch", leave=False)):
-        size = min(args.batch_size, args.images - start)
+        size = min(len(pool[0]), args.images - start)
         labels = torch.randint(args.classes, (size,), generator=generator).to(pool[0].device)
         yield pool[turn % len(pool)][:size], labels, pool[(turn + len(pool) // 2) % len(pool)][:size]
 

@@ -19,9 +19,11 @@ from pathlib import Path
 
 import timm
 import torch
+from outputs import check_output
 from timm.task import LogitDistillationTask
 from torch import Tensor, nn
 
+from shared.errors import UserError, check_temperature, exit_on_user_error
 from shared.files import write_text
 from shared.provenance import package_versions
 from vision.settings import DistillSettings, RecipeSettings
@@ -43,7 +45,16 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=3.0, help="default: 3")
     parser.add_argument("--batches", type=int, default=20, help="batches measured (default: 20)")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
-    bench(parser.parse_args())
+    args = parser.parse_args()
+    with exit_on_user_error():
+        if min(args.image_size, args.classes) < 1 or min(args.batch_size, args.batches) < 2:
+            raise UserError("--batch-size and --batches are 2 or more, every other size 1 or more")
+        check_temperature(args.temperature)
+        for flag, name in (("--teacher", args.teacher), ("--student", args.student)):
+            if not timm.is_model(name):
+                raise UserError(f"{flag} {name}: timm knows no such model; timm.list_models() names them")
+        check_output(args.output)
+        bench(args)
 
 
 def bench(args: argparse.Namespace) -> None:

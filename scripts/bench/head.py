@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from meters import extra_bytes, seconds
+from outputs import check_output
 from torch import Tensor
 
 from shared.errors import UserError, check_temperature, exit_on_user_error
@@ -46,6 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         check_temperature(args.temperature)
         if min(*args.tokens, args.classes, args.dim) < 1 or args.rounds < 2:
             raise UserError("--rounds is 2 or more, every size 1 or more")
+        check_output(args.output)
         bench(args)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from nvidia import dali
+from outputs import check_output
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -66,6 +67,7 @@ def main() -> None:
     with exit_on_user_error():
         if min(args.images, args.batch_size, args.workers) < 1 or args.epochs < 2:
             raise UserError("--images, --batch-size and --workers are 1 or more, --epochs 2 or more")
+        check_output(args.output)
         bench(args)
 
 

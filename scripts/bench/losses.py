@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from contenders import TASKS, Contender, Setting
 from meters import Batch, available_bytes, extra_bytes, gradient, gradient_error, logits_for, seconds
+from outputs import check_output
 from roster import OPTIONAL, roster
 from tables import BOUND, NEW_MEMORY, Row, facts_of, growth_table, table
 from torch import Tensor
@@ -71,12 +72,7 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"{name} {min(given)}: it must be at least 2")
     if args.threads < 1:
         raise UserError(f"--threads {args.threads}: it must be at least 1")
-    if args.output.is_dir():
-        raise UserError(f"--output {args.output} is a folder; name a file, e.g. {args.output / 'losses.json'}")
-    try:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output {args.output}: its folder cannot be made: {error.strerror}") from None
+    check_output(args.output)
 
 
 def bench(args: argparse.Namespace) -> None:

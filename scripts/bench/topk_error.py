@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from fairseq import tasks, utils
+from outputs import check_output
 from torch import Tensor
 from tqdm import tqdm
 
 import nmt_plugin  # noqa: F401  (allow-lists what fairseq checkpoints hold)
 from nmt_plugin.checkpoints import checkpoint_config, checkpoint_paths, read_checkpoint
 from nmt_plugin.data_folder import check_data_folder
-from nmt_plugin.outputs import writable_folder
 from nmt_plugin.teachers.checksums import data_digests
 from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError, check_temperature, exit_on_user_error
@@ -114,9 +114,7 @@ def _check(args: argparse.Namespace) -> None:
     check_data_folder(args.data)
     if not data_digests(args.data, args.split):
         raise UserError(f"{args.data}: holds no split {args.split}; fairseq-preprocess names them train, valid, test")
-    if args.output.is_dir():
-        raise UserError(f"--output {args.output} is a folder; name a file, e.g. {args.output / 'topk_error.json'}")
-    writable_folder(args.output.parent)
+    check_output(args.output)
 
 
 def _sentences(task: Any, split: str, tokens: int, models: Sequence[LiveTeacher]) -> tuple[list[int], int]:

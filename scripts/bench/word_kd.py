@@ -24,6 +24,7 @@ import torch
 from fairseq import tasks, utils
 from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
 from omegaconf import OmegaConf
+from outputs import check_output
 
 import nmt_plugin  # noqa: F401  (allow-lists what fairseq checkpoints hold)
 from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     args = parser.parse_args()
     with exit_on_user_error():
+        check_output(args.output)
         bench(args)
 
 

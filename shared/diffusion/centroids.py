@@ -8,10 +8,12 @@ from torch.nn.functional import embedding_bag
 from shared.ranks import sum_over_ranks
 
 # Additions, one after another, that a float32 sum may go through before it goes to the float64 sums. Each rounds by at
-# most 2^-24 of its result, so that a sum is off by at most 16 * 2^-24 = 9.5e-7 of the sum of its terms' magnitudes,
-# whatever they are and in whatever order they come (Higham 2002, section 4.2).
-_FLOAT32_ADDITIONS = 16
-_BATCH_ROWS = 2048  # rows looked at together, so that a larger batch costs no more memory
+# most 2^-24 of its result (Higham 2002, section 4.2), and the results grow to the whole sum: of rows that come in no
+# particular order they are half of it on average, so that if every rounding were the largest there is, and none of them
+# went the other way, a sum would be off by 32 / 2 * 2^-24 = 9.5e-7 of the sum of its terms' magnitudes. (Were all of it
+# in the first row, by twice as much.)
+_FLOAT32_ADDITIONS = 32
+_BATCH_ROWS = 8192  # rows looked at together, so that a larger batch costs no more memory
 _CACHED = 1 << 17  # numbers converted to float64 at a time: 1 MiB stays in a core's cache
 
 
@@ -20,8 +22,9 @@ class CentroidAccumulator:
 
     Counts are int64 and sums float64, the latter on the device of the features. Rows of float32 and below are summed in
     float32 a few at a time (`_FLOAT32_ADDITIONS`), which is two or three times as fast; a centroid is then off by less
-    than 1e-6 of its features' mean magnitude. Rows of float64, batches that are mostly of few classes, and every row
-    where second moments are wanted go to float64 one by one. Accumulators over disjoint data `merge`.
+    than 1e-6 of its features' mean magnitude, and by 1e-7 as roundings fall. Rows of float64, batches that are mostly
+    of few classes, and every row where second moments are wanted go to float64 one by one. Accumulators over disjoint
+    data `merge`.
     """
 
     def __init__(self, num_classes: int, dim: int, *, second_moments: bool = False) -> None:

@@ -31,10 +31,11 @@ def script() -> Iterator[ModuleType]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["topk_error"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["topk_error"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        patch.setitem(sys.modules, "topk_error", module)
+        spec.loader.exec_module(module)
+        yield module
 
 
 @pytest.fixture
