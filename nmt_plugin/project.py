@@ -153,7 +153,7 @@ def _draw(panels: list[Panel], path: Path) -> None:
 
     figure = draw_projection(panels, items="tokens")
     with atomic_path(path) as beside:
-        figure.savefig(beside, format="png", dpi=150)
+        figure.savefig(beside, format="png", dpi=150, metadata={"Software": None})
 
 
 def _rounded(points: Tensor) -> list[list[float]]:

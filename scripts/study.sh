@@ -3,7 +3,7 @@
 # measured and tested, and a report with a verdict on each claim of Chandrasegaran et al. 2022.
 #
 #   bash scripts/study.sh vision                                  Fashion-MNIST: about 40 minutes on 2 CPU cores
-#   bash scripts/study.sh nmt                                     LibreOffice Help, En-De: 90 to 105 minutes
+#   bash scripts/study.sh nmt                                     LibreOffice Help, En-De: 90 to 110 minutes
 #   bash scripts/study.sh vision --scale full --launcher submitit_slurm --workers 16 -- data.data_dir=/data/imagenet
 set -euo pipefail
 CALLED_FROM=$PWD

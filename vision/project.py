@@ -161,7 +161,7 @@ def _sample(available: int, count: int) -> Tensor:
 def _draw(panels: list[Panel], path: Path) -> None:
     figure = draw_projection(panels)
     with atomic_path(path) as beside:
-        figure.savefig(beside, format="png", dpi=150)
+        figure.savefig(beside, format="png", dpi=150, metadata={"Software": None})
 
 
 def _panel_name(panel: Panel) -> str:

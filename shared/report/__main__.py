@@ -57,7 +57,7 @@ def write_document(document: Document, output: Path) -> tuple[Path, Path]:
     try:
         for picture in document.pictures():
             with atomic_path(output / FIGURES / f"{picture.name}.png") as beside:
-                picture.figure.savefig(beside, format="png", dpi=160)
+                picture.figure.savefig(beside, format="png", dpi=160, metadata={"Software": None})
         write_text(plain, to_markdown(document))
         write_text(page, to_html(document))
     except OSError as error:

@@ -35,5 +35,5 @@ def _data_uri(picture: Picture) -> str:
 
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": picture.name}):
-        picture.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        picture.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -63,7 +63,7 @@ def test_commands_run_in_the_order_printed(run: Command, corpus: Path, tmp_path:
         done = run(*shortened(here))
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     kinds = [result.kind for result in read_results(tmp_path / "my")]
-    assert sorted(kinds) == ["diffusion", *["model"] * 5, "projection"]
+    assert sorted(kinds) == ["diffusion", *["model"] * 6, "projection"]
     assert (tmp_path / "my" / "report.html").is_file()
     assert (tmp_path / "libreoffice.en-ru" / "data-bin" / "dict.ru.txt").is_file()
 
