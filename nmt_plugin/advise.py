@@ -33,7 +33,7 @@ MIN_COUNT, MOST_TOKENS = 10, 200
 EXAMPLES = """examples:
   python -m nmt_plugin.advise --model teacher/checkpoint_last.pt --corpus data/nmt/libreoffice.en-de
   python -m nmt_plugin.advise --model teacher/checkpoint_last.pt --corpus data/nmt/libreoffice.en-de \\
-      --max-sentences 2000 --evidence runs/study --output runs/nmt/advice
+      --max-sentences 2000 --evidence runs/study-nmt --output runs/nmt/advice
 """
 
 

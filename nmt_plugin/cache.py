@@ -36,7 +36,7 @@ from shared.errors import UserError, exit_on_user_error
 from shared.losses import top_k
 
 EXAMPLES = """examples:
-  python -m nmt_plugin.cache --teacher runs/teacher/checkpoint_best.pt --data data/nmt/libreoffice.en-de/data-bin \\
+  python -m nmt_plugin.cache --teacher runs/teacher/checkpoint_last.pt --data data/nmt/libreoffice.en-de/data-bin \\
       --topk 64 --output runs/cache
   fairseq-train ... --criterion word_kd --teacher-cache runs/cache --temperature 1
 """

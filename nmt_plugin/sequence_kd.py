@@ -35,7 +35,7 @@ from shared.files import sha256
 from shared.results import Model
 
 EXAMPLES = """examples:
-  python -m nmt_plugin.sequence_kd --teacher runs/teacher/checkpoint_best.pt --corpus data/nmt/libreoffice.en-de \\
+  python -m nmt_plugin.sequence_kd --teacher runs/teacher/checkpoint_last.pt --corpus data/nmt/libreoffice.en-de \\
       --output data/nmt/distilled.en-de
   fairseq-train data/nmt/distilled.en-de/data-bin --user-dir nmt_plugin --criterion smoothed_cross_entropy ...
 """

@@ -67,7 +67,8 @@ class WordKDConfig(SmoothedCrossEntropyConfig):
         default=False,
         metadata={
             "help": "make the logits of both networks a few rows at a time and never hold them all: for large "
-            "vocabularies; needs one live teacher and decoders that end in a linear layer"
+            "vocabularies; needs one live teacher and decoders that end in a linear layer; with --fp16 or --amp, "
+            "classes' gradients below 6e-8 are lost before the loss is scaled (bf16 keeps them)"
         },
     )
     topk_policy: ChoiceEnum(POLICIES) = field(  # type: ignore[valid-type]

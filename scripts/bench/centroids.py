@@ -21,13 +21,14 @@ import argparse
 import json
 import platform
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from meters import extra_bytes, seconds
 from outputs import check_output
 from torch import Tensor
 from tqdm import tqdm
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=2048, help="features of a row (default: 2048)")
     parser.add_argument("--classes", type=int, default=1000, help="default: 1000")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[2048, 8192], help="default: 2048 8192")
-    parser.add_argument("--pool", type=int, default=8, help="distinct batches (default: 8; of 2048 rows 128 MiB)")
+    parser.add_argument("--pool", type=int, default=8, help="distinct batches (default: 8; of 8192 rows 512 MiB)")
     parser.add_argument("--passes", type=int, default=5, help="timed, each with a new accumulator (default: 5)")
     parser.add_argument("--checked", type=int, default=50, help="classes compared with float64 (default: 50)")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
@@ -117,28 +118,21 @@ def _timed(pool: list[Tensor], args: argparse.Namespace, name: str) -> tuple[lis
     """Seconds of every turn in every pass: (reading, adding). The centroids are part of the last turn's adding."""
     reading: list[list[float]] = []
     adding: list[list[float]] = []
+    device = pool[0].device
     for index in range(args.passes + 1):  # the first warms up
         seen = CentroidAccumulator(args.classes, args.dim, **CONTENDERS[name])
         reads, adds = [], []
         for turn, (batch, labels, other) in enumerate(_stream(pool, args, f"{name}, pass {index} of {args.passes}")):
             if turn % 2:
-                adds.append(_seconds(batch.device, seen.update, batch, labels))
-            reads.append(_seconds(batch.device, other.sum))
+                adds.append(seconds(partial(seen.update, batch, labels), device))
+            reads.append(seconds(other.sum, device))
             if not turn % 2:
-                adds.append(_seconds(batch.device, seen.update, batch, labels))
-        adds[-1] += _seconds(pool[0].device, getattr, seen, "centroids")
+                adds.append(seconds(partial(seen.update, batch, labels), device))
+        adds[-1] += seconds(partial(getattr, seen, "centroids"), device)
         if index:
             reading.append(reads)
             adding.append(adds)
     return reading, adding
-
-
-def _seconds(device: torch.device, job: Callable[..., Any], *given: Any) -> float:
-    started = time.perf_counter()
-    job(*given)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def _row(reading: list[list[float]], adding: list[list[float]]) -> dict[str, Any]:
@@ -163,29 +157,14 @@ def _memory(pool: list[Tensor], args: argparse.Namespace) -> int | None:
     warm = CentroidAccumulator(2, 3)  # what torch needs for its first kernels is not the accumulator's
     warm.update(torch.ones(100, 3, device=device), torch.zeros(100, dtype=torch.long))
     pool[0].sum() + warm.centroids.sum()
-    before = _peak(device, reset=True)
-    seen = CentroidAccumulator(args.classes, args.dim)
-    for batch, labels, _ in _stream(pool, args, "memory"):
-        seen.update(batch, labels)
-    centroids = seen.centroids
-    after = _peak(device)
-    assert len(centroids) == args.classes
-    return None if before is None or after is None else after - before
 
+    def one_pass() -> None:
+        seen = CentroidAccumulator(args.classes, args.dim)
+        for batch, labels, _ in _stream(pool, args, "memory"):
+            seen.update(batch, labels)
+        assert len(seen.centroids) == args.classes
 
-def _peak(device: torch.device, *, reset: bool = False) -> int | None:
-    """Most bytes held since the last reset; of the process, or of torch on a GPU."""
-    if device.type == "cuda":
-        if reset:
-            torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.max_memory_allocated()
-    try:
-        if reset:
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak becomes what is resident now
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    return next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    return extra_bytes(one_pass, device)
 
 
 def _error(pool: list[Tensor], args: argparse.Namespace) -> float:

@@ -1,7 +1,4 @@
-"""The losses that `losses.py` measures: the plain composition, the same under torch.compile, and ours.
-
-A head-fused form takes hidden states instead of logits: it will be a task of its own, with a `Batch` of its own.
-"""
+"""The losses that `losses.py` measures: the plain composition, the same under torch.compile, and ours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -68,7 +68,7 @@ def bench(args: argparse.Namespace) -> None:
     steps = {
         "timm": timm_step(student, teacher, args.temperature),
         "kd": our_step(student, teacher, Objective(temperature=args.temperature)),
-        "dist": our_step(student, teacher, Objective(distill=DistillSettings("dist"))),
+        "dist": our_step(student, teacher, Objective(distill=DistillSettings("dist"), temperature=args.temperature)),
     }
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     difference = 0.0

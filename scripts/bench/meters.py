@@ -1,4 +1,4 @@
-"""Time, memory and gradient error of a contender, for `losses.py`."""
+"""Time, memory and gradient error of a call; `losses.py`, `head.py` and `centroids.py` measure with them."""
 
 import ctypes
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def gradient(contender: Contender, batch: Batch, logits: tuple[Tensor, Tensor]) 
     return torch.autograd.grad(contender.loss(*logits, batch.target), batch.student)[0]
 
 
-def seconds(work: Callable[[], Tensor], device: torch.device) -> float:
+def seconds(work: Callable[[], object], device: torch.device) -> float:
     """Of one call, until the device is done; what it returns is freed after the clock has stopped."""
     if device.type == "cuda":
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -72,7 +72,7 @@ def available_bytes(device: torch.device) -> int:
     return _kibibytes(_MEMINFO, "MemAvailable") * 1024
 
 
-def extra_bytes(work: Callable[[], Tensor], device: torch.device) -> int | None:
+def extra_bytes(work: Callable[[], object], device: torch.device) -> int | None:
     """What one call takes at its peak beyond what was taken before; None where it cannot be seen."""
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)

@@ -2,7 +2,7 @@
 
 A live teacher is also held against the plain step and the teacher's own forward pass together, the least it can cost.
 
-    python scripts/bench/word_kd.py --teacher runs/demo/nmt/teacher-a0.1/checkpoint_best.pt --cache runs/cache \
+    python scripts/bench/word_kd.py --teacher runs/demo/nmt/teacher-a0.1/checkpoint_last.pt --cache runs/cache \
         --data data/nmt/libreoffice.en-de/data-bin --output runs/bench/word_kd.json
 
 Every variant makes a full training step (forward, loss, backward, Adam) on the same batches of the same student, which
@@ -31,7 +31,7 @@ from nmt_plugin.checkpoints import checkpoint_config, read_checkpoint
 from nmt_plugin.criterions import SmoothedCrossEntropyCriterion, WordKDCriterion
 from nmt_plugin.data_folder import check_data_folder
 from nmt_plugin.teachers.live import LiveTeacher
-from shared.errors import exit_on_user_error
+from shared.errors import UserError, exit_on_user_error
 from shared.files import write_text
 from shared.provenance import package_versions
 
@@ -53,6 +53,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     args = parser.parse_args()
     with exit_on_user_error():
+        for name, given, least in (("--batches", args.batches, 2), ("--max-tokens", args.max_tokens, 1)):
+            if given < least:
+                raise UserError(f"{name} {given}: it must be at least {least}")
         check_output(args.output)
         bench(args)
 

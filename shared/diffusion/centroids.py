@@ -9,9 +9,9 @@ from shared.ranks import sum_over_ranks
 
 # Additions, one after another, that a float32 sum may go through before it goes to the float64 sums. Each rounds by at
 # most 2^-24 of its result (Higham 2002, section 4.2), and the results grow to the whole sum: of rows that come in no
-# particular order they are half of it on average, so that if every rounding were the largest there is, and none of them
-# went the other way, a sum would be off by 32 / 2 * 2^-24 = 9.5e-7 of the sum of its terms' magnitudes. (Were all of it
-# in the first row, by twice as much.)
+# particular order they are half of it on average, so that if every rounding were the largest there is, none the other
+# way, a sum would be off by (32 + 1) / 2 * 2^-24 = 9.8e-7 of the sum of its terms' magnitudes. Were all of it in the
+# first row, by 31 * 2^-24 = 1.9e-6.
 _FLOAT32_ADDITIONS = 32
 _BATCH_ROWS = 8192  # rows looked at together, so that a larger batch costs no more memory
 _CACHED = 1 << 17  # numbers converted to float64 at a time: 1 MiB stays in a core's cache
@@ -21,8 +21,8 @@ class CentroidAccumulator:
     """Sums penultimate features by class; memory is num_classes x dim however many rows are seen.
 
     Counts are int64 and sums float64, the latter on the device of the features. Rows of float32 and below are summed in
-    float32 a few at a time (`_FLOAT32_ADDITIONS`), which is two or three times as fast; a centroid is then off by less
-    than 1e-6 of its features' mean magnitude, and by 1e-7 as roundings fall. Rows of float64, batches that are mostly
+    float32 a few at a time (`_FLOAT32_ADDITIONS`), which is two or three times as fast: a centroid is then off by some
+    1e-7 of its features' mean magnitude, by less than 2e-6 whatever they are. Rows of float64, batches that are mostly
     of few classes, and every row where second moments are wanted go to float64 one by one. Accumulators over disjoint
     data `merge`.
     """
@@ -35,11 +35,12 @@ class CentroidAccumulator:
         self._pending = torch.zeros(num_classes, dim)
         self._additions = torch.zeros(num_classes, dtype=torch.int64)  # that each class's pending sum went through
 
+    @torch.inference_mode(False)  # what is kept is to be read in any mode
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Add `features` [n, dim] (any floating dtype) of classes `labels` [n] (int64, 0 to num_classes - 1).
 
         Raises ValueError for shapes that do not fit or a label out of range, before anything is added. A feature that
-        is not finite (or, in float32, above 1e37) stays in the sums: ValueError follows at once in the first batch,
+        is not finite (or, in float32, above 1e36) stays in the sums: ValueError follows at once in the first batch,
         and otherwise before a centroid is handed out. To look at every feature of every batch would cost more than
         adding it does.
         """
@@ -61,6 +62,7 @@ class CentroidAccumulator:
         if first:  # a model that has diverged is told at once, not after the last image
             self._check()
 
+    @torch.inference_mode(False)
     def merge(self, other: "CentroidAccumulator") -> None:
         """Add what `other` has seen. Raises ValueError where classes, dimension or second moments differ."""
         if self._sums.shape != other._sums.shape:
@@ -73,10 +75,12 @@ class CentroidAccumulator:
         if self._squares is not None and other._squares is not None:
             self._squares += other._squares.to(self._squares.device)
 
+    @torch.inference_mode(False)
     def merge_ranks(self, device: torch.device) -> None:
         """Add what every process of torch.distributed's default group has seen: each of them then holds the whole.
 
-        Every process has to call this, once, after its last row; one without rows too. `device` is where the group
+        Every process has to call this, once, after its last row; one without rows too. (Where `update` has raised in
+        one of them, end them all: the others would wait.) `device` is where the group
         exchanges tensors: the CPU for gloo, the process's GPU for nccl.
         """
         self._flush()

@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from shared.errors import UserError
+from shared.losses.derivatives import check_no_second_derivative
 from shared.losses.kernels import chunked, eager
-from shared.losses.kernels.terms import Backend, Weights
+from shared.losses.kernels.terms import Backend, Weights, may_look
 
 BackendName = Literal["auto", "eager", "chunked", "triton"]
 Overwrite = Literal["student", "teacher"]
@@ -56,7 +56,7 @@ def fused_terms(
     Args:
         student_logits, teacher_logits: [..., V], fp64, fp32, bf16 or fp16, each its own; bf16 and fp16 are computed in
             fp32. The teacher may rule classes out by -inf.
-        target: [...], int64.
+        target: [...], int64, 0 to V - 1 where the row counts.
         temperature, alpha: T, above 0; the weight of the uniform part, in [0, 1).
         kd_weight, hard_weight: of the two parts of `loss`.
         mask: [...], bool; rows where it is False count nothing, whatever they hold. None counts every row.
@@ -72,7 +72,7 @@ def fused_terms(
         backend: "eager" (plain torch operations, the reference), "chunked" (the same, a few rows at a time that stay in
             the cache), "triton" (CUDA), "auto": triton for tensors on a GPU, else chunked.
 
-    The graph can be walked backward once; the gradient itself has none.
+    The graph can be walked backward once; the gradient itself has none (`create_graph=True` raises RuntimeError).
     Raises UserError for values out of range, an unknown backend or triton without a GPU; ValueError for shapes or
     dtypes that do not fit.
     """
@@ -106,8 +106,8 @@ class _Fused(torch.autograd.Function):
         return found
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        check_no_second_derivative("fused_terms")
         if upstream is None:
             return (None,) * 8
         gradient, ctx.gradient = ctx.gradient, None
@@ -115,8 +115,7 @@ class _Fused(torch.autograd.Function):
             raise RuntimeError("the gradient of fused_terms was used already; its graph can be walked backward once")
         if ctx.version not in (None, gradient._version):
             raise RuntimeError("the memory of fused_terms' gradient was written to before the backward pass")
-        # One on a CPU is seen for nothing; to look at a GPU's would be to wait for it.
-        if ctx.scale != 1.0 or gradient.device.type != "cpu" or upstream.item() != 1.0:
+        if ctx.scale != 1.0 or not may_look(gradient) or upstream.item() != 1.0:
             multiply(gradient, upstream / ctx.scale)
         return gradient, *[None] * 7
 
@@ -131,7 +130,6 @@ class _InPlace(_Fused):
         return *_forward(ctx, student, *given), student
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *others: Tensor | None) -> tuple[Tensor | None, ...]:
         if others[-1] is not None:
             raise RuntimeError("the logits were overwritten by their gradient: no other loss can be made of them")

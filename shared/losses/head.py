@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from shared.losses.derivatives import check_no_second_derivative
 from shared.losses.fused import BackendName, FusedTerms, backend_of, multiply, weighted_loss
-from shared.losses.kernels.terms import SUMS, Backend, Weights
+from shared.losses.kernels.terms import SUMS, Backend, Weights, may_look
 
 # Logits of one network in a chunk: rows enough for the matrix products to run at full speed.
 _CHUNK_ON_CPU, _CHUNK_ELSEWHERE = 1 << 23, 1 << 26
@@ -57,9 +57,10 @@ def head_terms(
 
     Args:
         student, teacher: `Head`s of the same leading shape [...] and V classes; dimensions d and dtypes may differ. The
-            gradient flows to the student's hidden states, weight and bias, where they want one.
-        target: [...], int64.
-        mask: [...], bool; rows where it is False count nothing. None counts every row.
+            gradient flows to the student's hidden states, weight and bias, where they want one. Under autocast the
+            student's head is computed in its dtype; the teacher's in its own, as its hidden states were.
+        target: [...], int64, 0 to V - 1 where the row counts.
+        mask: [...], bool; rows where it is False count nothing, whatever they hold. None counts every row.
 
     fp16 logits' gradients below 6e-8 are lost, whatever a loss scaler does afterwards: take bf16 or fp32.
     The rest, and the errors, as `fused_terms`. The graph can be walked backward once; the gradient itself has none.
@@ -67,10 +68,12 @@ def head_terms(
     weights = Weights(temperature, alpha, kd_weight, hard_weight)
     run = backend_of(backend, student.hidden)
     _check(student, teacher, target, mask)
-    if mask is not None and mask.device.type == "cpu":  # elsewhere to drop rows is to wait for the device
+    if mask is not None and may_look(mask):
         student, teacher = (head._replace(hidden=head.hidden[mask]) for head in (student, teacher))
         target, mask = target[mask], None
-    student, teacher = (head.with_rows().cast() for head in (student, teacher))
+    elif mask is not None:  # to drop rows would be to wait for the device; 0 times what they hold may be NaN
+        student = student._replace(hidden=student.hidden.masked_fill(~mask.unsqueeze(-1), 0.0))
+    student, teacher = student.with_rows().cast(), teacher.with_rows()
     work = _Work(run, teacher, target.reshape(-1), None if mask is None else mask.reshape(-1), weights, statistics)
     with torch.autocast(student.hidden.device.type, enabled=False):
         if torch.is_grad_enabled():
@@ -106,6 +109,7 @@ class _Work(NamedTuple):
             sums += self.run(logits, *given, filled, self.statistics)
             if gradients is not None:
                 gradients.add(part, student, logits)
+            del logits, filled, given  # before the next chunk is made
         return sums
 
 
@@ -159,8 +163,8 @@ class _Fused(torch.autograd.Function):
         return weighted_loss(sums, work.weights, student.hidden.dtype), sums
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        check_no_second_derivative("head_terms")
         if upstream is None:
             return (None,) * 4
         gradients, ctx.gradients = ctx.gradients, None

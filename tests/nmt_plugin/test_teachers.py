@@ -14,7 +14,7 @@ from nmt_plugin.criterions import WordKDCriterion
 from nmt_plugin.teachers.cached import CachedTeacher
 from nmt_plugin.teachers.live import LiveTeacher
 from shared.errors import UserError
-from shared.losses import TopK, top_k, topk_kd_loss
+from shared.losses import Head, TopK, head_terms, top_k, topk_kd_loss
 
 MakeCache = Callable[..., Path]
 
@@ -80,9 +80,17 @@ def test_a_teacher_keeps_its_precision_in_the_autocast_of_its_student(
     """fairseq runs the criterion in it too in training with --amp, though not in validation."""
     sample = tiny.batch(tiny.task())
     teacher = LiveTeacher(str(teachers[0]), tiny.task(), name)
-    alone = teacher.logits(sample), teacher.head(sample).hidden
+    target = sample["target"]
+
+    def seen() -> list[torch.Tensor]:
+        head = teacher.head(sample)
+        student = Head(torch.ones(*target.shape, 4), torch.ones(len(head.weight), 4))
+        terms = head_terms(student, head, target, temperature=1.0)
+        return [teacher.logits(sample), head.hidden, terms.teacher_nll, terms.teacher_entropy]
+
+    alone = seen()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        within = teacher.logits(sample), teacher.head(sample).hidden
+        within = seen()
     for one, other in zip(alone, within, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from shared.losses.kernels.terms import Weights
+from shared.losses.kernels.terms import Weights, may_look
 from shared.losses.precision import at_least_float32
 
 # Logits of one network in a chunk: enough to make a call of torch cheap beside its work, few enough for the caches.
@@ -25,7 +25,7 @@ def run(
 ) -> Tensor:
     """See `Backend`."""
     kept = None
-    if mask is not None and student.device.type == "cpu":
+    if mask is not None and may_look(student):
         if gradient is not None:
             gradient.index_fill_(0, (~mask).nonzero().flatten(), 0.0)
         kept, mask = mask.nonzero().flatten(), None
@@ -51,7 +51,7 @@ class _Affine:
     def __init__(self, rate: float, rows: Tensor) -> None:
         """`rows` [n] is of the dtype and device that z is to have."""
         self._rate = rate
-        self._fuses = rows.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+        self._fuses = may_look(rows) and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
         self._shifted = torch.full_like(rows, self._fuses, dtype=torch.bool)
 
     def __call__(self, x: Tensor, largest: Tensor, part: slice, out: Tensor) -> Tensor:
@@ -256,6 +256,5 @@ def _weigh(e: Tensor, x: Tensor, product: Tensor, out: Tensor) -> None:
     0 * inf is 0, as classes that are ruled out make of it.
     """
     torch.sum(torch.mul(e, x, out=product), 1, out=out)
-    # To look at what is on a CPU is not to wait.
-    if out.device.type != "cpu" or not math.isfinite(out.sum().item()):
+    if not may_look(out) or not math.isfinite(out.sum().item()):
         torch.sum(product.masked_fill_(e == 0, 0.0), 1, out=out)

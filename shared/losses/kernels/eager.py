@@ -18,7 +18,10 @@ def run(
     gradient: Tensor | None,
     statistics: bool,
 ) -> Tensor:
-    """See `Backend`; all statistics are computed, whatever `statistics` says, and dropping the masked rows waits."""
+    """See `Backend`; all statistics are computed, whatever `statistics` says, and dropping the masked rows waits.
+
+    Sums are of the logits' precision, fp32 at least: hand in fp64 logits for an oracle.
+    """
     if mask is not None:
         kept_gradient = None if gradient is None else torch.empty_like(student[mask])
         sums = run(student[mask], teacher[mask], target[mask], None, weights, kept_gradient, statistics)

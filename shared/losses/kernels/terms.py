@@ -31,6 +31,11 @@ class Weights:
                 raise UserError(f"{name} is {getattr(self, name)}; it must not be below 0, e.g. 0.9 or 1")
 
 
+def may_look(tensor: Tensor) -> bool:
+    """Whether to look at what `tensor` holds costs no waiting: on a CPU it does not."""
+    return tensor.device.type == "cpu"
+
+
 class Backend(Protocol):
     """A way to compute the sums and, in the same go, the gradient."""
 

@@ -126,9 +126,10 @@ def _kernel(  # type: ignore[no-untyped-def]
     if HARD:
         # Before the first reduction, where all warps meet: later, a faster warp may have written its gradient there.
         y = tl.load(target + row)
-        s_at_y = tl.load(student + y).to(DTYPE)
+        is_class = (y >= 0) & (y < classes)  # of a target that is none the loss is NaN, not its neighbour in memory
+        s_at_y = tl.load(student + y, mask=is_class, other=float("nan")).to(DTYPE)
         if STATISTICS:
-            t_at_y = tl.load(teacher + y).to(DTYPE)
+            t_at_y = tl.load(teacher + y, mask=is_class, other=float("nan")).to(DTYPE)
     temperature = _scalar(temperature, temperature_low, DTYPE)
     alpha = _scalar(alpha, alpha_low, DTYPE)
     inverse = 1.0 / temperature
@@ -189,6 +190,8 @@ def _kernel(  # type: ignore[no-untyped-def]
     if SOFT or GRADIENT:
         soft_scale = _scalar(kd_weight, kd_weight_low, DTYPE) * temperature
         hard_scale = _scalar(hard_weight, hard_weight_low, DTYPE)
+        if HARD:
+            hard_scale = tl.where(is_class, hard_scale, float("nan"))
         divergence = tl.full([], 0.0, DTYPE)
         for start in range(0, classes, BLOCK):
             columns = start + tl.arange(0, BLOCK)

@@ -69,9 +69,19 @@ def test_features_of_any_layout_and_those_that_want_a_gradient() -> None:
     np.testing.assert_allclose(seen.centroids.numpy(), means(features, labels, 7), rtol=1e-6)
 
 
-@pytest.mark.parametrize("batch", [3 * ROWS // 4, 3 * ROWS, 40_000], ids=["in float32", "mixed", "one batch"])
-def test_a_long_stream_with_a_large_mean_keeps_its_digits(batch: int) -> None:
-    """The float32 sum of as many rows does not."""
+@pytest.mark.parametrize(
+    ("batch", "both_ways"),
+    [(3 * ROWS // 4, False), (2 * ROWS - 6, True), (40_000, False)],
+    ids=["in float32", "mixed", "one batch"],
+)
+def test_a_long_stream_with_a_large_mean_keeps_its_digits(
+    batch: int, both_ways: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The float32 sum of as many rows does not. Batches of one class in the main go to float64 one by one."""
+    taken: set[str] = set()
+    for way in ("_add_by_class", "_add_exactly"):
+        real = getattr(CentroidAccumulator, way)
+        monkeypatch.setattr(CentroidAccumulator, way, lambda *a, way=way, real=real: taken.add(way) or real(*a))
     generator = torch.Generator().manual_seed(1)
     features = 3.3 + 1e-3 * torch.rand(40_000, 5, generator=generator)
     labels = torch.randint(2, (40_000,), generator=generator)
@@ -79,6 +89,7 @@ def test_a_long_stream_with_a_large_mean_keeps_its_digits(batch: int) -> None:
     naive = torch.zeros(2, 5).index_add_(0, labels, features) / torch.bincount(labels).unsqueeze(1)
     assert (np.abs(naive.numpy() - mean) / mean).max() > 1e-6
     np.testing.assert_allclose(accumulate(features, labels, batch, 2).centroids.numpy(), mean, rtol=2e-7)
+    assert (len(taken) == 2) == both_ways
 
 
 def test_equal_rows_whose_roundings_all_go_the_same_way() -> None:
@@ -87,6 +98,31 @@ def test_equal_rows_whose_roundings_all_go_the_same_way() -> None:
     features, labels = constants.expand(8 * ROWS, -1), torch.zeros(8 * ROWS, dtype=torch.long)
     seen = accumulate(features, labels, ROWS // 2, 1)
     np.testing.assert_allclose(seen.centroids[0].numpy(), constants[0].double().numpy(), rtol=1e-6)
+
+
+def test_the_worst_order_there_is() -> None:
+    """Nearly all of the sum in the first row, each of the others just too small for it to see."""
+    small = 0.999 * 2.0**-24
+    features = torch.tensor([1.0] + [small] * (ROWS - 1)).unsqueeze(1)
+    seen = accumulate(features.repeat(8, 1), torch.zeros(8 * ROWS, dtype=torch.long), ROWS, 1)
+    np.testing.assert_allclose(seen.centroids.numpy(), means(features, torch.zeros(ROWS), 1), rtol=2e-6)
+    assert ROWS <= 32
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("squares", [False, True])
+def test_what_was_seen_in_inference_mode_is_read_outside(dtype: torch.dtype, squares: bool) -> None:
+    features, labels = data()
+    features = features.to(dtype)
+    seen, other = (CentroidAccumulator(7, 13, second_moments=squares) for _ in range(2))
+    with torch.inference_mode():
+        seen.update(features[:100] * 1.0, labels[:100])
+        other.update(features[100:] * 1.0, labels[100:])
+        seen.merge(other)
+    seen.update(features, labels)
+    np.testing.assert_allclose(seen.centroids.numpy(), means(features, labels, 7), rtol=1e-6)
+    if squares:
+        assert bool(seen.within_class_variance.isfinite().all())
 
 
 def test_a_batch_of_a_hundred_thousand_rows_of_one_class() -> None:

@@ -80,6 +80,28 @@ def test_the_graph_can_be_walked_backward_once(weight: Tensor, overwrite: Any) -
         loss.backward()
 
 
+@pytest.mark.parametrize("overwrite", [None, "student", "teacher"])
+def test_a_gradient_of_the_gradient_is_refused(weight: Tensor, overwrite: Any) -> None:
+    """It would lack the second derivative in silence: an upstream gradient of 1 has no graph."""
+    loss = distil(HIDDEN @ weight.T, overwrite=overwrite)
+    with pytest.raises(RuntimeError, match="create_graph"):
+        torch.autograd.grad(loss, weight, create_graph=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nothing_waits_for_a_device(dtype: torch.dtype) -> None:
+    """A tensor of the device "meta" holds nothing: whatever looked at a value would raise."""
+    student, teacher = (torch.zeros(6, 9, dtype=dtype, device="meta") for _ in range(2))
+    target, mask = TARGET.to("meta"), torch.ones(6, dtype=torch.bool, device="meta")
+    options: dict[str, Any] = {"temperature": 2.0, "alpha": 0.1, "kd_weight": 0.9, "hard_weight": 0.1, "mask": mask}
+    student.requires_grad_()
+    fused_terms(student, teacher, target, **options).loss.backward()
+    assert student.grad is not None
+    assert student.grad.shape == (6, 9)
+    with torch.no_grad():
+        fused_terms(student, teacher, target, **options)
+
+
 def test_logits_with_other_users_before_are_not_overwritten_unnoticed(weight: Tensor) -> None:
     """The square keeps the logits for its backward pass."""
     logits = HIDDEN @ weight.T

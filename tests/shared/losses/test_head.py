@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from shared.losses import Head, fused_terms, head, head_terms
+from shared.losses import Head, fused, fused_terms, head, head_terms
+from shared.losses.kernels import chunked
 
 WEIGHTS = {"temperature": 2.0, "alpha": 0.1, "kd_weight": 0.9, "hard_weight": 0.1}
 
@@ -70,9 +71,10 @@ def test_half_precision_is_summed_in_fp32(dtype: torch.dtype, monkeypatch: pytes
 def test_under_autocast_it_is_what_a_linear_layer_would_be() -> None:
     student, teacher, target, _ = inputs(torch.float32)
     one, other = leaves(student), leaves(student)
+    of_teacher = Head(*teacher).logits()  # in its own precision: --teacher-dtype says which
     with torch.autocast("cpu", torch.bfloat16):
         terms = head_terms(Head(*one), Head(*teacher), target, **WEIGHTS)
-        expected = fused_terms(Head(*other).logits(), Head(*teacher).logits(), target, **WEIGHTS)
+        expected = fused_terms(Head(*other).logits(), of_teacher, target, **WEIGHTS)
     assert terms.loss.item() == pytest.approx(expected.loss.item(), rel=1e-6)
     for found, exact in zip(gradients_of(one, terms.loss), gradients_of(other, expected.loss), strict=True):
         assert found.dtype == torch.float32
@@ -105,6 +107,30 @@ def test_the_graph_can_be_walked_backward_once() -> None:
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="used already"):
         loss.backward()
+
+
+def test_a_gradient_of_the_gradient_is_refused() -> None:
+    student, teacher, target, _ = inputs()
+    one = leaves(student)
+    loss = head_terms(Head(*one), Head(*teacher), target, **WEIGHTS).loss
+    with pytest.raises(RuntimeError, match="create_graph"):
+        torch.autograd.grad(loss, one, create_graph=True)
+
+
+@pytest.mark.usefixtures("chunk")
+@pytest.mark.parametrize("looks", [True, False], ids=["on a CPU", "as on a GPU"])
+def test_rows_that_do_not_count_may_hold_anything(looks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher, target, mask = inputs()
+    clean = leaves(student)
+    head_terms(Head(*clean), Head(*teacher), target, mask=mask, **WEIGHTS).loss.backward()
+    for module in (head, fused, chunked):
+        monkeypatch.setattr(module, "may_look", lambda tensor: looks)
+    for tensors in (student, teacher):
+        tensors[0] = tensors[0].masked_fill(~mask.unsqueeze(-1), float("nan"))
+    ill = leaves(student)
+    head_terms(Head(*ill), Head(*teacher), target, mask=mask, **WEIGHTS).loss.backward()
+    for one, other in zip(ill, clean, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
 def test_no_row_that_counts_is_a_connected_zero() -> None:

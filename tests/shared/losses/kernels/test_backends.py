@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from shared.errors import UserError
-from shared.losses import FusedTerms, fused_terms
+from shared.losses import FusedTerms, fused, fused_terms
 from shared.losses.kernels import chunked
 from tests.shared.losses.kernels.definition import Case, draw, expected
 
@@ -16,10 +16,13 @@ WEIGHTS = [(1.0, 0.0), (0.9, 0.1), (0.0, 1.0)]
 BACKENDS = ["eager", "chunked"]
 
 
-@pytest.fixture(params=[1 << 17, 1 << 7], ids=["whole", "chunks"], autouse=True)
+@pytest.fixture(params=["whole", "chunks", "as on a GPU"], autouse=True)
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once with all rows in a chunk, once with one row or a few."""
-    monkeypatch.setattr(chunked, "_CHUNK_ON_CPU", request.param)
+    """With all rows in a chunk, with one row or a few; and as where to look at a tensor would be to wait for it."""
+    monkeypatch.setattr(chunked, "_CHUNK_ON_CPU", 1 << 17 if request.param == "whole" else 1 << 7)
+    if request.param == "as on a GPU":
+        for module in (chunked, fused):
+            monkeypatch.setattr(module, "may_look", lambda tensor: False)
 
 
 def terms_and_gradient(case: Case, dtype: torch.dtype, **options: Any) -> tuple[FusedTerms, Tensor]:

@@ -115,8 +115,14 @@ def diverged() -> dict[str, dict[str, Any]]:
     return {"NaN in the student": case(ill, healthy, weights), "NaN in the teacher": case(healthy, ill, weights)}
 
 
+def of_no_class() -> dict[str, dict[str, Any]]:
+    """A target of a row that counts is no class: -100 is what torch's own losses ignore."""
+    given = case(logits((3, 47), 5), logits((3, 47), 6), (2.0, 0.1, 0.9, 0.1))
+    return {f"a target of {y}": given | {"target": torch.tensor([3, y, 4])} for y in (-100, 47)}
+
+
 CASES = grid() | special()
-ALL_CASES = CASES | diverged()
+ALL_CASES = CASES | diverged() | of_no_class()
 
 
 def moved(x: Tensor, device: str) -> Tensor:
@@ -258,6 +264,13 @@ def test_nan_is_not_hidden(found: dict[str, Any]) -> None:
     for name in diverged():
         sums, gradient = found[name]["sums"], found[name]["gradient"]
         assert sums[0].isnan()
+        assert gradient.isnan().any(dim=-1).tolist() == [False, True, False]
+
+
+def test_a_target_that_is_no_class_reads_no_other_memory(found: dict[str, Any]) -> None:
+    for name in of_no_class():
+        sums, gradient = found[name]["sums"], found[name]["gradient"]
+        assert sums[1:4].isnan().all()
         assert gradient.isnan().any(dim=-1).tolist() == [False, True, False]
 
 
