@@ -24,8 +24,8 @@ ELSEWHERE = {
 }
 SHORTER = {
     "fairseq-train": [
-        *("--max-update", "2", "--max-tokens", "500", "--cpu", "--encoder-layers", "1", "--decoder-layers", "1"),
-        *("--encoder-embed-dim", "32", "--decoder-embed-dim", "32"),
+        *("--max-update", "3", "--warmup-updates", "1", "--max-tokens", "500", "--cpu"),
+        *("--encoder-layers", "1", "--decoder-layers", "1", "--encoder-embed-dim", "32", "--decoder-embed-dim", "32"),
     ],
     "python -m vision.train": ["recipe=quick", "recipe.epochs=1", "recipe.train_size=1000"],
 }
