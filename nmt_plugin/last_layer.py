@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from shared.errors import UserError
@@ -10,8 +11,16 @@ from shared.losses import Head
 
 
 def output_logits(model: Any, net_output: Any) -> Tensor:
-    """[B, T, V]; log-probabilities where the model has no plain logits (an adaptive softmax)."""
-    if getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None:
+    """[B, T, V]; log-probabilities where the model has no plain logits (an adaptive softmax).
+
+    Raises UserError where those would have to be trained: fairseq writes over what their gradient needs.
+    """
+    if _is_adaptive(model):
+        if torch.is_grad_enabled():
+            raise UserError(
+                "a model with an adaptive softmax can be trained with fairseq's own criterion adaptive_loss alone (and "
+                "be a teacher then); leave --adaptive-softmax-cutoff out"
+            )
         log_probs: Tensor = model.get_normalized_probs(net_output, log_probs=True)
         return log_probs
     logits: Tensor = net_output[0]
@@ -25,9 +34,8 @@ def output_head(model: Any, sample: dict[str, Any], whose: str) -> Head:
     """
     decoder = getattr(model, "decoder", None)
     projection = getattr(decoder, "output_projection", None)
-    adaptive = getattr(decoder, "adaptive_softmax", None) is not None
     stops = "features_only" in inspect.signature(_unwrapped(model).forward).parameters
-    if adaptive or not stops or not isinstance(projection, nn.Linear):
+    if _is_adaptive(model) or not stops or not isinstance(projection, nn.Linear):
         raise UserError(f"--fused-head: {whose}'s decoder does not end in a plain linear layer; leave the flag out")
     if _looks_for_unused_parameters(model):
         raise UserError("--fused-head: not with --find-unused-parameters, which would find the output layer unused")
@@ -41,6 +49,10 @@ def is_matrix_product(logits: Tensor) -> bool:
     if type(made_by).__name__ == "UnsafeViewBackward0" and made_by is not None:  # of a batch of rows as one
         made_by = made_by.next_functions[0][0]
     return type(made_by).__name__ in ("MmBackward0", "AddmmBackward0")
+
+
+def _is_adaptive(model: Any) -> bool:
+    return getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None
 
 
 def _looks_for_unused_parameters(model: Any) -> bool:

@@ -61,7 +61,7 @@ class TrainedModel:
             parameters=_count_parameters(self._state["model"]),
             sha256=sha256(self.path),
             seed=self._config.common.seed,
-            alpha=_alpha(criterion, self._state["model"]),
+            alpha=self._alpha(criterion),
             temperature=criterion.temperature if distilled else None,
             kd_weight=None if identity is None else criterion.kd_weight,
             recipe=recipe(self._config) | ({} if identity is None else _taught(criterion, identity)),
@@ -73,6 +73,24 @@ class TrainedModel:
         """Card of the teacher that the model was distilled from, as it was then; None for a model of hard labels."""
         identity = self._identity()
         return None if identity is None else identity.teacher
+
+    def _alpha(self, criterion: DictConfig) -> float | None:
+        """Label smoothing in the paper's convention (alpha / K on every entry), whichever criterion trained the model.
+
+        Raises UserError for one that has another loss.
+        """
+        if criterion._name == "word_kd":
+            return criterion.label_smoothing if criterion.kd_weight < 1.0 else None
+        if criterion._name == "smoothed_cross_entropy":
+            return criterion.label_smoothing
+        if criterion._name == "cross_entropy":
+            return 0.0
+        if criterion._name == "label_smoothed_cross_entropy":
+            classes = _output_rows(self._state["model"])
+            return criterion.label_smoothing * classes / (classes - 1)
+        raise UserError(
+            f"{self.path} was trained with the criterion {criterion._name!r}, whose label smoothing is not known here"
+        )
 
     def _identity(self) -> Identity | None:
         """None for a model of hard labels. Raises UserError for a student that does not say who its teacher was."""
@@ -143,20 +161,6 @@ def _weights(criterion: DictConfig) -> dict[str, float]:
     if _loss(criterion) != "dist":
         return {}
     return {name: float(criterion.get(f"dist_{name}", 1.0)) for name in ("beta", "gamma")}
-
-
-def _alpha(criterion: DictConfig, weights: dict[str, Any]) -> float | None:
-    """Label smoothing in the paper's convention (alpha / K on every entry), whichever criterion trained the model."""
-    if criterion._name == "word_kd":
-        return criterion.label_smoothing if criterion.kd_weight < 1.0 else None
-    if criterion._name == "smoothed_cross_entropy":
-        return criterion.label_smoothing
-    if criterion._name == "cross_entropy":
-        return 0.0
-    if criterion._name == "label_smoothed_cross_entropy":
-        classes = _output_rows(weights)
-        return criterion.label_smoothing * classes / (classes - 1)
-    raise UserError(f"trained with the criterion {criterion._name!r}, whose label smoothing is not known here")
 
 
 def _output_rows(weights: dict[str, Any]) -> int:

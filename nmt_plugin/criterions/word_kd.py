@@ -18,9 +18,10 @@ from nmt_plugin.criterions.smoothed_cross_entropy import (
     SmoothedCrossEntropyConfig,
     SmoothedCrossEntropyCriterion,
     log_bits,
+    logits_of,
     total,
 )
-from nmt_plugin.last_layer import is_matrix_product, output_head, output_logits
+from nmt_plugin.last_layer import is_matrix_product, output_head
 from nmt_plugin.records import teacher_card
 from nmt_plugin.teachers.batch import Teacher, TeacherBatch
 from nmt_plugin.teachers.cached import CachedTeacher
@@ -176,7 +177,7 @@ class WordKDCriterion(SmoothedCrossEntropyCriterion):
             return super().loss_and_log(model, sample, counted)
         if isinstance(self.teacher, LiveTeacher) and self.fused_head:
             return self._of_heads(model, self.teacher, sample, counted)
-        logits = output_logits(model, model(**sample["net_input"]))
+        logits = logits_of(model, sample)
         if isinstance(self.teacher, LiveTeacher) and self.kd_loss == "kl":
             return self._of_all_logits(logits, self.teacher.logits(sample), sample["target"], counted)
         return self._of_counted_logits(logits[counted], sample, counted)

@@ -57,6 +57,24 @@ def test_a_fused_head_trains_alike(train: Command, teacher: Path, tmp_path: Path
         assert float(second[key]) == pytest.approx(float(first[key]), abs=2e-3), key
 
 
+def test_a_teacher_with_an_adaptive_softmax(fork: Command, train: Command, corpus: Path, tmp_path: Path) -> None:
+    """Its log-probabilities are logits too; it is trained by fairseq's own criterion, without shared embeddings."""
+    teacher = tmp_path / "teacher" / "checkpoint_last.pt"
+    adaptive = ("--adaptive-softmax-cutoff", "100,300", "--max-update", "1")
+    trained(
+        fork(
+            *("fairseq-train", corpus / "data-bin", "--user-dir", "nmt_plugin", "--save-dir", teacher.parent),
+            *("--criterion", "adaptive_loss", "--ddp-backend", "legacy_ddp", *adaptive),
+            *("--arch", "transformer_iwslt_de_en_tiny", "--optimizer", "adam", "--max-tokens", "1000"),
+        )
+    )
+    distil = ("--criterion", "word_kd", "--teacher", teacher)
+    done = trained(train(tmp_path / "student", *distil, "--max-update", "2"))
+    assert valid(done)["valid_kd_loss"] > 0
+    refused = train(tmp_path / "other", *distil, *adaptive)
+    assert "leave --adaptive-softmax-cutoff out" in last_line(refused)
+
+
 def test_smoothed_cross_entropy_trains_as_fairseqs_criterion_at_the_stated_epsilon(
     train: Command, teacher: Path, tmp_path: Path
 ) -> None:

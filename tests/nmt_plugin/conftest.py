@@ -55,9 +55,11 @@ def arguments() -> Namespace:
     return args
 
 
-def model(of: TranslationTask, seed: int = 0) -> TransformerModel:
+def model(of: TranslationTask, seed: int = 0, **settings: Any) -> TransformerModel:
+    args = arguments()
+    vars(args).update(settings)
     torch.manual_seed(seed)
-    return TransformerModel.build_model(arguments(), of)
+    return TransformerModel.build_model(args, of)
 
 
 def own_parameters(of: torch.nn.Module) -> list[torch.nn.Parameter]:

@@ -48,6 +48,12 @@ def test_card_of_a_teacher(
     assert trained.training_seconds == 34.5
 
 
+def test_a_model_of_another_loss_is_refused_by_name(tiny: ModuleType, data: Path, tmp_path: Path) -> None:
+    checkpoint = tiny.save_checkpoint(tmp_path / "t.pt", tiny.model(tiny.task()), {"_name": "adaptive_loss"}, data)
+    with pytest.raises(UserError, match=r"t\.pt was trained with the criterion 'adaptive_loss'"):
+        TrainedModel(checkpoint).card()
+
+
 @pytest.mark.parametrize(
     ("group", "key", "usual", "other"),
     [

@@ -1,6 +1,7 @@
 """Oracle: fairseq's own criterion."""
 
 import math
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -58,6 +59,25 @@ def test_building_a_criterion_with_a_mistake_exits_with_status_2(
         SmoothedCrossEntropyCriterion.build_criterion(config, tiny.task())
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("error: alpha")
+
+
+@pytest.mark.parametrize("name", ["smoothed_cross_entropy", "word_kd"])
+def test_an_adaptive_softmax_is_scored_and_not_trained(
+    tiny: ModuleType, teachers: list[Path], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """fairseq's own has no gradient outside adaptive_loss: autograd raises RuntimeError."""
+    task = tiny.task()
+    model, sample = tiny.model(task, adaptive_softmax_cutoff="8,14").eval(), tiny.batch(task)
+    criterion = plain(tiny) if name == "smoothed_cross_entropy" else WordKDCriterion(task, 0.1, str(teachers[0]))
+    with torch.no_grad():
+        _, _, log = criterion(model, sample)
+        log_probs = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
+    gold = log_probs.gather(-1, sample["target"].unsqueeze(-1)).squeeze(-1)[sample["target"] != criterion.padding_idx]
+    assert float(log["nll_loss"]) == pytest.approx(-gold.sum().item(), rel=1e-5)
+    with pytest.raises(SystemExit) as stopped:
+        criterion(model.train(), sample)
+    assert stopped.value.code == 2
+    assert "--adaptive-softmax-cutoff" in capsys.readouterr().err
 
 
 def test_the_plugin_registers_both_criteria() -> None:
