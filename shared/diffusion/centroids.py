@@ -138,7 +138,7 @@ class CentroidAccumulator:
         narrow = labels.numpy().astype(np.min_scalar_type(len(counts)))  # 16 bits are sorted by radix
         order, ends = torch.from_numpy(narrow.argsort(kind="stable")), counts.cumsum(0)
         starts = ends - counts
-        step = 2 * self._rows_in_cache()  # 1 MiB of float32; much larger ones come from the kernel, page by page
+        step = 4 * self._rows_in_cache()  # 2 MiB of float32; much larger ones come from the kernel, page by page
         for pending, first, last in zip(*(t.split(step) for t in (self._pending, starts, ends)), strict=True):
             some = order[int(first[0]) : int(last[-1])]
             pending += embedding_bag(some, features, first - first[0], mode="sum")
