@@ -13,6 +13,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,10 @@ def read_result(path: str | os.PathLike[str]) -> Result:
 
 
 def read_results(folder: str | os.PathLike[str]) -> list[Result]:
-    """Every record below `folder`, ordered by name. Raises UserError where there is none or two share a name."""
+    """Every record below `folder`, ordered by name; links to folders are followed, what is reached twice counts once.
+
+    Raises UserError where there is none or two share a name.
+    """
     return list(read_results_by_path(folder).values())
 
 
@@ -227,7 +231,7 @@ def read_results_by_path(folder: str | os.PathLike[str]) -> dict[Path, Result]:
     """As `read_results`, with the path of each record."""
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: not a folder; name one that holds {FILE_NAME} files")
-    paths = sorted(Path(folder).rglob(FILE_NAME))
+    paths = sorted(_paths_below(folder))
     if not paths:
         raise UserError(f"{folder}: holds no {FILE_NAME}; run scripts/demo.sh, or name the folder of a study")
     results = {path: read_result(path) for path in paths}
@@ -237,6 +241,19 @@ def read_results_by_path(folder: str | os.PathLike[str]) -> dict[Path, Result]:
             raise UserError(f"{path} and {by_name[result.name]} are both named {result.name!r}; remove one")
         by_name[result.name] = path
     return dict(sorted(results.items(), key=lambda item: item[1].name))
+
+
+def _paths_below(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()  # a link in a circle, or a second way to the same records
+            continue
+        seen.add(real)
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(place, name)), name))
+        if FILE_NAME in files:
+            yield Path(place, FILE_NAME)
 
 
 def finite(value: float, name: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from shared.errors import UserError
 from shared.report.grouping import Item, comparable_groups, gather
 from shared.report.scores import TEACHER, Row
 from shared.report.text import ALPHA, ARROW, listing
@@ -26,6 +27,11 @@ class Design:
     temperatures: list[float]
     seeds: list[int]
     data: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name, listed in vars(self).items():
+            if twice := [value for place, value in enumerate(listed) if value in listed[:place]]:
+                raise UserError(f"{name} lists {twice[0]} twice")
 
     def places(self, kind: str) -> list[Place]:
         """Of the records of a kind: the teacher and each T, or for `diffusion` each step up from the lowest T."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from shared.report.text import ALPHA, alpha_label, count, listing
+from shared.report.text import ALPHA, alpha_label, count, listing, temperature_label
 from shared.results import Data, Model, Result
 
 # Studied, or shown in the table: not part of what must agree. (A model's own `alpha`, `temperature` and `seed` are
@@ -47,21 +47,49 @@ Settings = Mapping[str, str]
 T = TypeVar("T")
 
 
-def comparable_groups(records: Sequence[Result], *kinds: str) -> Sorting:
-    """Sort the records of `kinds` into groups. Students without a teacher's card belong to no group."""
-    teachers = {r.models[0].sha256: r.models[0] for r in records if r.kind == "model" and r.models[0].role == "teacher"}
+def comparable_groups(
+    records: Sequence[Result], *kinds: str, alphas: Collection[float | None] | None = None
+) -> Sorting:
+    """Sort the records of `kinds` into groups. Students without a teacher's card belong to no group.
+
+    `alphas`: of these teachers alone, as if there were no others, whose seeds or settings may differ.
+    """
+    known = _Known(records)
     sorting = Sorting()
     items = []
     for record in (r for r in records if r.kind in kinds):
-        if item := item_of(record, teachers):
+        item = item_of(record, known.teachers)
+        if item and (alphas is None or item.teacher.alpha in alphas):
             items.append(item)
-            sorting.cautions += [(record, f"{record.name}: {text}") for text in _doubts(record, teachers)]
+            sorting.cautions += [(record, f"{record.name}: {text}") for text in _doubts(record, known)]
     for siblings in gather(items, lambda i: (i.record.task, i.record.data.name, i.teacher.arch)):
         for group in split_by_data(Group(siblings)):
             for family in split_by(group, "teacher", lambda i: settings_of(i.teacher)):
                 for matched in _match_seeds(family):
                     sorting.groups += _split_students(matched)
     return sorting
+
+
+class _Known:
+    """The networks that have a record of their own: teachers by digest, students' digests by what they are."""
+
+    def __init__(self, records: Sequence[Result]) -> None:
+        models = [record for record in records if record.kind == "model"]
+        self.teachers = {r.models[0].sha256: r.models[0] for r in models if r.models[0].role == "teacher"}
+        self._students: dict[object, set[str]] = defaultdict(set)
+        for record in models:
+            if record.teacher is not None:
+                self._students[_what(record.models[0], record.teacher)].add(record.models[0].sha256)
+
+    def is_another(self, student: Model, teacher: Model) -> bool:
+        """Whether there are records of such a student, and none of this one."""
+        return student.sha256 not in self._students.get(_what(student, teacher), {student.sha256})
+
+
+def _what(student: Model, teacher: Model) -> object:
+    """All that a student's card and its teacher's say, but the digest of the student's weights."""
+    settings = tuple(sorted(settings_of(student).items()))
+    return student.arch, student.seed, student.temperature, settings, teacher.sha256
 
 
 def item_of(record: Result, teachers: Mapping[str, Model]) -> Item | None:
@@ -74,21 +102,27 @@ def item_of(record: Result, teachers: Mapping[str, Model]) -> Item | None:
     return Item(record, teacher=teachers.get(record.teacher.sha256, record.teacher), student=model)
 
 
-def _doubts(record: Result, teachers: Mapping[str, Model]) -> list[str]:
-    """What does not fit between a record and its teacher's, or between the two students of a diffusion index."""
+def _doubts(record: Result, known: _Known) -> list[str]:
+    """What does not fit between a record and its teacher's or students', or between an index's two students."""
     doubts = []
     if (card := record.teacher) is not None:
-        known = teachers.get(card.sha256)
-        if known is None:
+        own = known.teachers.get(card.sha256)
+        if own is None:
             doubts.append(
                 f"its teacher ({alpha_label(card.alpha)}, sha256 {card.sha256[:12]}) has no record in this folder, so "
                 "the teacher's own score is missing and its recipe rests on the student's word."
             )
-        elif known.alpha != card.alpha:
+        elif own.alpha != card.alpha:
             doubts.append(
                 f"its card says that its teacher has {alpha_label(card.alpha)}; the teacher's own record says "
-                f"{alpha_label(known.alpha)}, which is used here."
+                f"{alpha_label(own.alpha)}, which is used here."
             )
+        doubts += [
+            f"its student of {temperature_label(model.temperature)} (sha256 {model.sha256[:12]}) is not the one whose "
+            "scores are here: it was trained again, or this was measured at another checkpoint."
+            for model in record.models
+            if known.is_another(model, card)
+        ]
     differing = differing_fields([{**settings_of(model), "seed": str(model.seed)} for model in record.models])
     if record.kind == "diffusion" and differing:
         doubts.append(f"its two students differ in {listing(differing)} besides temperature.")
@@ -148,27 +182,60 @@ def split_by(group: Group, what: str, settings: Callable[[Item], Settings]) -> l
     return [_with(group, part, _variant(what, settings(part[0]), differing), caution) for part in parts]
 
 
+@dataclass
+class _Part:
+    """Records that read the same data, by their places in the group: what they say of it, and their networks."""
+
+    places: list[int] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)
+
+    def clashes(self, facts: Settings) -> set[str]:
+        return {name for name in facts if self.facts.get(name, facts[name]) != facts[name]}
+
+
 def split_by_data(group: Group) -> list[Group]:
-    """Records whose data of one name have different sizes or digests are kept apart; fields only one names agree."""
-    parts: list[tuple[dict[str, str], list[Item]]] = []
+    """Records whose data of one name have different sizes or digests are kept apart; fields only one names agree.
+
+    A record that would fit several parts, as one without digests does, goes where its networks are, or stays alone.
+    """
+    parts: list[_Part] = []
     differing: set[str] = set()
-    for item in group.items:
-        facts = facts_of(item.record.data)
-        clashes = [{k for k in facts if k in seen and seen[k] != facts[k]} for seen, _ in parts]
+    order = sorted(range(len(group.items)), key=lambda i: not group.items[i].record.data.sha256)
+    for place in order:  # those that name digests first
+        record = group.items[place].record
+        facts, networks = facts_of(record.data), _networks(record)
+        clashes = [part.clashes(facts) for part in parts]
         differing |= set().union(*clashes)
-        home = next((i for i, clash in enumerate(clashes) if not clash), None)
-        if home is None:
-            parts.append((facts, [item]))
-        else:
-            parts[home][0].update(facts)
-            parts[home][1].append(item)
+        fitting = [part for part, clash in zip(parts, clashes, strict=True) if not clash]
+        if len(fitting) > 1:
+            fitting = [part for part in fitting if part.networks & networks]
+        home = fitting[0] if fitting else _Part()
+        if not fitting:
+            parts.append(home)
+        home.places.append(place)
+        home.facts.update(facts)
+        home.networks |= networks
     if len(parts) == 1:
         return [group]
     caution = (
         f"These records name the same data but read different data (they differ in {listing(sorted(differing))}), so "
         f"they stand in {len(parts)} separate tables; do not compare across them."
     )
-    return [_with(group, part, _variant("data", facts, sorted(differing)), caution) for facts, part in parts]
+    return [
+        _with(
+            group,
+            [group.items[place] for place in sorted(part.places)],
+            _variant("data", part.facts, sorted(differing)),
+            caution,
+        )
+        for part in parts
+    ]
+
+
+def _networks(record: Result) -> set[str]:
+    teachers = record.teachers or ([record.teacher] if record.teacher else [])
+    return {model.sha256 for model in (*record.models, *teachers)}
 
 
 def facts_of(data: Data) -> dict[str, str]:

@@ -148,6 +148,16 @@ def test_results_are_ordered_by_name_and_keep_their_paths(sample: ModuleType, de
     assert all(read_result(path) == record for path, record in read_results_by_path(demo).items())
 
 
+def test_linked_folders_are_read_and_each_record_once(sample: ModuleType, demo: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    for place in ("first", "second"):
+        (study / place).symlink_to(demo)
+    (demo / "circle").symlink_to(study)
+    assert len(read_results(study)) == len(read_results(demo)) == len(sample.demo_records())
+    assert {path.relative_to(study).parts[0] for path in read_results_by_path(study)} == {"first"}
+
+
 def test_two_records_of_one_name_are_refused(sample: ModuleType, tmp_path: Path) -> None:
     record = sample.demo_records()[0]
     write_result(tmp_path / "a", record)

@@ -17,6 +17,7 @@ from shared.report.grouping import Group, comparable_groups
 from shared.report.scores import Scores
 from shared.results import Result
 
+_KINDS = ("model", "clusters", "diffusion")
 _CLAIMS = (tighter_clusters, larger_distances, systematic_diffusion, larger_loss, best_student)
 
 
@@ -34,11 +35,19 @@ class ClaimSet:
 def claim_sets(records: Mapping[Path, Result], among: Sequence[Result], design: Design | None = None) -> list[ClaimSet]:
     """`records` by path, for the outcomes beside them; `among` are those to judge by, of whatever kind.
 
+    An alpha is judged as if there were no teachers but its own and those of alpha 0: another that is not done yet takes
+    no seed from it.
+
     A claim that lacks a temperature or a seed of the `design` is not confirmed. A group without an alpha of 0 and one
     above it, or with nothing to compare, has no verdicts.
     """
-    groups = comparable_groups(of_kd(among), "model", "clusters", "diffusion").groups
-    found = [_of_group(group, alpha, records, design) for group in groups for alpha in _smoothed(group)]
+    kd = of_kd(among)
+    found = [
+        _of_group(group, alpha, records, design)
+        for alpha in _smoothed(comparable_groups(kd, *_KINDS).groups)
+        for group in comparable_groups(kd, *_KINDS, alphas={0.0, alpha}).groups
+        if {0.0, alpha} <= {item.teacher.alpha for item in group.items}
+    ]
     return [one for one in found if any(verdict.comparisons for verdict in one.verdicts)]
 
 
@@ -49,6 +58,5 @@ def _of_group(group: Group, alpha: float, records: Mapping[Path, Result], design
     return ClaimSet(Scores.of(group).title, group.items[0].record.task, alpha, verdicts, items.cautions)
 
 
-def _smoothed(group: Group) -> list[float]:
-    alphas = {item.teacher.alpha for item in group.items}
-    return sorted(alpha for alpha in alphas if alpha) if 0.0 in alphas else []
+def _smoothed(groups: Sequence[Group]) -> list[float]:
+    return sorted({item.teacher.alpha for group in groups for item in group.items if item.teacher.alpha})

@@ -139,6 +139,18 @@ def test_one_set_of_verdicts_for_each_alpha_above_zero(sample: ModuleType) -> No
     assert [one.verdicts[3].comparisons[0].label.split()[7] for one in sets] == ["0.05", "0.1"]
 
 
+@pytest.mark.parametrize("seeds", [(9,), (1,)])
+def test_an_alpha_that_is_not_done_yet_takes_no_seed_from_the_others(
+    sample: ModuleType, seeds: tuple[int, ...]
+) -> None:
+    whole = model_records(sample, moved(2.0), (1.0, 3.0), SEEDS, (0.0, 0.1))
+    records = whole + model_records(sample, moved(2.0), (1.0, 3.0), seeds, (0.2,))
+    alone, *others = claim_sets({Path(r.name) / "r": r for r in records}, records)
+    [expected] = claim_sets({Path(r.name) / "r": r for r in whole}, whole)
+    assert (alone.alpha, alone.verdicts) == (0.1, expected.verdicts)
+    assert [one.alpha for one in others] == [0.2] * len(set(seeds) & set(SEEDS))
+
+
 @pytest.mark.parametrize("alphas", [(0.0,), (0.1,), (0.05, 0.1)])
 def test_without_both_sides_there_is_no_verdict(sample: ModuleType, alphas: tuple[float, ...]) -> None:
     records = model_records(sample, moved(2.0), (1.0, 3.0), SEEDS, alphas)

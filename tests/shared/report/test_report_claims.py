@@ -220,7 +220,9 @@ def test_a_seed_of_the_design_that_nobody_ran_leaves_every_claim_undecided(study
     ) in plain(document)
 
 
-@pytest.mark.parametrize("design", [{"alphas": [0]}, {**DESIGN, "seeds": ["1"]}, {**DESIGN, "data": "x"}, []])
+@pytest.mark.parametrize(
+    "design", [{"alphas": [0]}, {**DESIGN, "seeds": ["1"]}, {**DESIGN, "seeds": [1, 2, 1]}, {**DESIGN, "data": "x"}, []]
+)
 def test_a_bad_design_is_refused(study: Path, capsys: pytest.CaptureFixture[str], design: object) -> None:
     (study / "study.json").write_text(json.dumps({"design": design}))
     with pytest.raises(SystemExit):

@@ -146,6 +146,37 @@ def test_data_of_one_name_and_other_content_is_kept_apart(sample: ModuleType) ->
     assert "read different data (they differ in sha256.train-images)" in cautions(records)
 
 
+def test_a_record_without_digests_stays_with_its_networks_or_alone(sample: ModuleType) -> None:
+    """Seed 2 read other data; of what was measured, only the networks tell which."""
+    other = dataclasses.replace(sample.FASHION, sha256={"train-images": "00" * 32})
+    silent = dataclasses.replace(sample.FASHION, sha256={})
+    scored = [
+        dataclasses.replace(r, data=other if r.models[0].seed == 2 else r.data) for r in study(sample, {0.1: [1, 2]})
+    ]
+    measured = [
+        dataclasses.replace(sample.diffusion_record(f"eta-{seed}", sample.teacher(0.1, seed), {}), data=silent)
+        for seed in (2, 1, 3)
+    ]
+    groups = comparable_groups([*measured, *scored], "model", "diffusion").groups
+    assert [sorted({i.teacher.seed for i in group.items}) for group in groups] == [[1], [2], [3]]
+    assert [len(group.items) for group in groups] == [4, 4, 1]
+
+
+@pytest.mark.parametrize("kind", ["clusters", "diffusion"])
+def test_what_was_measured_of_another_student_than_was_scored_is_flagged(sample: ModuleType, kind: str) -> None:
+    records = study(sample, {0.1: [1]})
+    base = sample.diffusion_record("measured", sample.teacher(0.1), {("val", "coat", "S1"): -0.01})
+    if kind == "clusters":
+        values = {"train/spread": Metric(0.4, "ratio", 100)}
+        base = dataclasses.replace(base, kind=kind, models=base.models[:1], eta=[], metrics=values)
+    again = [dataclasses.replace(base.models[0], sha256="f" * 64), *base.models[1:]]
+    assert comparable_groups([*records, base], kind).cautions == []
+    [(_, text)] = comparable_groups([*records, dataclasses.replace(base, models=again)], kind).cautions
+    assert "T\xa0=\xa01 (sha256 ffffffffffff) is not the one whose scores are here" in text
+    without = [r for r in records if r.models[0].temperature != 1.0]
+    assert comparable_groups([*without, dataclasses.replace(base, models=again)], kind).cautions == []
+
+
 def test_a_missing_teacher_is_flagged(sample: ModuleType) -> None:
     records = [r for r in study(sample, {0.1: [1]}) if r.models[0].role == "student"]
     sorting = comparable_groups(records, "model")
