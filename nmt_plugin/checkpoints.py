@@ -1,6 +1,7 @@
 """Reading fairseq checkpoints of our own and of strangers: restricted loading, one clear line where it fails."""
 
 import hashlib
+import re
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,9 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         state = load_torch(Path(path))
     except Exception as error:  # whatever the restricted unpickler stumbles over in a file that is no checkpoint
         reason = str(error).strip().partition("\n")[0].partition("Re-running")[0].partition("This file can still")[0]
-        raise UserError(f"{path}: not a checkpoint that can be read safely ({reason.strip()})") from None
+        held = re.search(r"GLOBAL (\S+)", str(error))
+        reason = reason.strip() + (f" It holds {held[1]}." if held else "")
+        raise UserError(f"{path}: not a checkpoint that can be read safely ({reason})") from None
     if not isinstance(state, dict) or "model" not in state or not (state.get("cfg") or state.get("args")):
         raise UserError(f"{path}: not a fairseq checkpoint (it needs the entries `model` and `cfg`)")
     try:

@@ -9,6 +9,7 @@ four that training calls (and one that launches it: spawned.py).
 import math
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 from fairseq import checkpoint_utils
+from fairseq.data import iterators
 from fairseq.file_io import PathManager
 
 from nmt_plugin.same_training import check_same_training
@@ -26,6 +28,7 @@ from shared.ranks import leave_group_at_exit
 from shared.sigterm import STATUS, Sigterm
 
 _SHOWN = 200  # letters of torch's own words
+_READING_SECONDS = 1.0  # more than it takes to put a batch together
 
 
 def write_whole_checkpoints() -> None:
@@ -139,13 +142,17 @@ class _Loop:
         """fairseq's own, with failures in one line; nothing once --max-update is reached."""
         if trainer.get_num_updates() >= (cfg.optimization.max_update or math.inf):
             return [None], True
-        with exit_on_user_error():
-            try:
-                return self._train(cfg, trainer, *arguments)
-            except Exception as error:
-                if told := _diverged(error) or lost_worker(error):
-                    raise told from None
-                raise
+        try:
+            with exit_on_user_error():
+                try:
+                    return self._train(cfg, trainer, *arguments)
+                except Exception as error:
+                    if told := _diverged(error) or lost_worker(error):
+                        raise told from None
+                    raise
+        except SystemExit:
+            _let_reading_end()
+            raise
 
     def validate_and_save(self, cfg: Any, trainer: Any, task: Any, epoch_itr: Any, *arguments: Any) -> Any:
         """fairseq's own; then, where SIGTERM has come, a checkpoint unless that wrote one, and the end."""
@@ -154,10 +161,20 @@ class _Loop:
         if not should_stop and self._sigterm.has_come(trainer.device):
             if _written(cfg) == before:
                 checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, None)
+            then = "call it again to go on"
+            if cfg.checkpoint.no_save or cfg.checkpoint.no_last_checkpoints:
+                then = "without a checkpoint_last.pt (--no-save, --no-last-checkpoints), so another call begins anew"
             self._sigterm.has_come(trainer.device)  # to meet: what launched them may end all once one has exited
-            print(f"stopped by SIGTERM after update {trainer.get_num_updates()}: call it again to go on", flush=True)
+            print(f"stopped by SIGTERM after update {trainer.get_num_updates()}: {then}", flush=True)
             raise SystemExit(STATUS)
         return losses, should_stop
+
+
+def _let_reading_end() -> None:
+    """Wait for fairseq's daemon thread that reads batches ahead: an exit while it is in C++ would abort the process."""
+    for thread in threading.enumerate():
+        if isinstance(thread, iterators.BackgroundConsumer):
+            thread.join(_READING_SECONDS)  # it may also wait for ever, for somebody to take its batches; it can be left
 
 
 def _diverged(error: BaseException | None) -> UserError | None:

@@ -31,9 +31,10 @@ def check_same_training(cfg: Any, trainer: Any) -> None:
         taught, teaches = recall(state), recall({"task_state": trainer.task.state_dict()})
     except UserError:  # fairseq may be told to read it all the same, or says why it cannot
         return
+    classes = len(trainer.task.target_dictionary)
     differing = [
         f"{name}: {theirs} there, {ours} here"
-        for name, theirs, ours in (*_settings(there, trainer.cfg), *_teachers(taught, teaches))
+        for name, theirs, ours in (*_settings(there, trainer.cfg), *_teachers(taught, teaches, classes))
         if None not in (theirs, ours) and theirs != ours
     ]
     if differing:
@@ -51,10 +52,15 @@ def _settings(there: Any, here: Any) -> Iterator[tuple[str, Any, Any]]:
     yield "common.seed", _value(there, "common", "seed"), _value(here, "common", "seed")
 
 
-def _teachers(there: Identity | None, here: Identity | None) -> Iterator[tuple[str, Any, Any]]:
+def _teachers(there: Identity | None, here: Identity | None, classes: int) -> Iterator[tuple[str, Any, Any]]:
     if there is not None and here is not None:
         yield "the teacher's sha256", there.teacher.sha256[:12], here.teacher.sha256[:12]
-        yield "its cache's K", there.topk, here.topk
+        yield "of the teacher's classes", _kept(there, classes), _kept(here, classes)
+
+
+def _kept(identity: Identity, classes: int) -> str:
+    """A cache of every class may take the live teacher's place."""
+    return "all" if (identity.topk or classes) == classes else f"the top {identity.topk}"
 
 
 def _value(config: Any, group: str, name: str) -> Any:

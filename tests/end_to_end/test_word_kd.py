@@ -1,5 +1,6 @@
 """word_kd in fairseq's own commands with a live teacher: what must train alike, validation, a Hydra sweep."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -55,6 +56,39 @@ def test_a_fused_head_trains_alike(train: Command, teacher: Path, tmp_path: Path
     first, second = (valid(log) for log in logs)
     for key in ("valid_loss", "valid_kd_loss", "valid_teacher_entropy", "valid_agreement"):
         assert float(second[key]) == pytest.approx(float(first[key]), abs=2e-3), key
+
+
+def test_a_training_that_is_scored_by_bleu_goes_on_and_teaches(train: Command, teacher: Path, tmp_path: Path) -> None:
+    """fairseq's own recipe for IWSLT; the checkpoints hold the counts of the last BLEU."""
+    bleu = ("--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 5}', "--best-checkpoint-metric", "bleu")
+    flags = ("--criterion", "word_kd", "--teacher", teacher / "checkpoint_last.pt", *bleu, "--max-update")
+    trained(train(tmp_path / "scored", *flags, "1"))
+    trained(train(tmp_path / "scored", *flags, "2"))
+    taught = ("--criterion", "word_kd", "--teacher", tmp_path / "scored" / "checkpoint_last.pt", "--max-update", "1")
+    trained(train(tmp_path / "taught", *taught))
+
+
+def test_a_refusal_while_batches_are_read_ahead_is_one_line(
+    run: Command, corpus: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """With --num-workers 0 a thread puts them together; an exit in the midst of it would abort the process."""
+    cache = tmp_path / "cache"
+    words = ("-m", "nmt_plugin.cache", "--teacher", teacher / "checkpoint_last.pt", "--data", corpus / "data-bin")
+    trained(run(sys.executable, *words, "--topk", "4", "--split", "valid", "--output", cache))
+    flags = ("--optimizer", "adam", "--max-tokens", "1000", "--num-workers", "0", "--save-dir", tmp_path / "student")
+    for _ in range(2):
+        done = run(
+            *(
+                "fairseq-train",
+                corpus / "data-bin",
+                "--user-dir",
+                "nmt_plugin",
+                "--arch",
+                "transformer_iwslt_de_en_tiny",
+            ),
+            *("--criterion", "word_kd", "--teacher-cache", cache, "--share-all-embeddings", *flags),
+        )
+        assert "holds no train split" in last_line(done)
 
 
 def test_a_teacher_with_an_adaptive_softmax(fork: Command, train: Command, corpus: Path, tmp_path: Path) -> None:

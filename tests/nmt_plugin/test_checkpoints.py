@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
@@ -37,9 +38,21 @@ def teacher(tiny: ModuleType, data: Path, tmp_path: Path) -> Path:
 
 def test_a_checkpoint_that_runs_code_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     torch.save({"model": {}, "cfg": Hostile(tmp_path / "ran")}, tmp_path / "hostile.pt")
-    with pytest.raises(UserError, match="not a checkpoint that can be read safely"):
+    with pytest.raises(UserError, match=r"not a checkpoint that can be read safely \(.* It holds \w+\.mkdir\.\)"):
         read_checkpoint(str(tmp_path / "hostile.pt"))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("module", ["numpy._core.multiarray", "numpy.core.multiarray"])
+def test_the_counts_of_a_bleu_in_training_are_read(teacher: Path, module: str) -> None:
+    """As --eval-bleu leaves them, with numpy 2 and before."""
+    state = torch.load(teacher, weights_only=True)
+    state["extra_state"]["metrics"] = {"valid": [np.arange(4), np.ones(2)]}
+    torch.save(state, teacher, _use_new_zipfile_serialization=False)
+    teacher.write_bytes(teacher.read_bytes().replace(b"numpy._core.multiarray", module.encode()))
+    counts, totals = read_checkpoint(str(teacher))["extra_state"]["metrics"]["valid"]
+    assert counts.tolist() == [0, 1, 2, 3]
+    assert totals.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

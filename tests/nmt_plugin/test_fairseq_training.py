@@ -71,7 +71,8 @@ class FakeTraining:
         self.module = ModuleType("fake")
         self.trained = 0
         self.cfg = SimpleNamespace(
-            checkpoint=SimpleNamespace(save_dir=str(folder)), optimization=SimpleNamespace(max_update=5)
+            checkpoint=SimpleNamespace(save_dir=str(folder), no_save=False, no_last_checkpoints=False),
+            optimization=SimpleNamespace(max_update=5),
         )
         self.trainer = SimpleNamespace(device=torch.device("cpu"), get_num_updates=lambda: self.trained)
 
@@ -114,6 +115,18 @@ def test_sigterm_saves_what_is_not_saved_and_exits(tmp_path: Path, saved: list[A
         fake.after_update()
     assert stopped.value.code == 143
     assert saved == ([] if saves else [("place", None)])  # no loss: a checkpoint that is best by nothing
+
+
+@pytest.mark.parametrize("flag", ["no_save", "no_last_checkpoints"])
+def test_sigterm_promises_nothing_where_nothing_may_be_saved(
+    tmp_path: Path, saved: list[Any], capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    fake = FakeTraining(tmp_path)
+    setattr(fake.cfg.checkpoint, flag, True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        fake.after_update()
+    assert "another call begins anew" in capsys.readouterr().out
 
 
 def test_without_sigterm_nothing_is_changed(tmp_path: Path, saved: list[Any]) -> None:

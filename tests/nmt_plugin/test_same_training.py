@@ -105,6 +105,12 @@ def test_a_cache_may_take_the_place_of_its_teacher(
     check_same_training(folder(tmp_path), again(teacher=None, teacher_cache=str(cache)))
 
 
+def test_a_cache_of_a_few_classes_may_not(again: Again, make_cache: Callable[..., Path], tmp_path: Path) -> None:
+    cache = make_cache("--topk", "4")
+    with pytest.raises(UserError, match=r"\(of the teacher's classes: all there, the top 4 here\)"):
+        check_same_training(folder(tmp_path), again(teacher=None, teacher_cache=str(cache)))
+
+
 def test_what_may_change_may(again: Again, tmp_path: Path) -> None:
     trainer = again(teacher_dtype="bf16", fused_head=True)
     trainer.cfg.optimization.max_epoch = 9
