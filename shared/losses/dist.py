@@ -30,15 +30,17 @@ def dist_loss(
     Huang et al. 2022, equations 9 to 11, on `softmax(logits / tau)` of both sides: the inter-class term correlates the
     classes of each row, the intra-class term the rows of each class. A mean already, not a sum over rows; the
     intra-class term depends on which rows stand in one batch. The defaults are the authors' code. Of the centred
-    vectors a and b,
+    vectors a (the student's) and b,
 
     - epsilon "add" (the authors): rho = `<a, b> / (|a| |b| + eps)`. A class to which no row gives more than about 1e-4
       counts as uncorrelated, so for a vocabulary of thousands most of the intra-class term is a constant;
     - epsilon "clamp" (other ports, by `F.cosine_similarity`): rho = `<a, b> / (max(|a|, eps) max(|b|, eps))`, the bare
       definition down to norms of eps. Such a class then counts like any other.
 
-    Either way a vector without spread (every column of a batch of one row) has rho 0 and no gradient; with eps = 0 it
-    is NaN. Identical logits are at 0 with "clamp" and at `eps / (|a|^2 + eps)` a vector with "add".
+    Either way a vector without spread has rho 0; with eps = 0 it is NaN. Where b has none (every column of a batch of
+    one row) rho has no gradient. Where a alone has none (a student's row of equal logits) its gradient by a is huge:
+    `b / eps` with "add", as in the authors' code, and `b / (eps max(|b|, eps))` with "clamp"; finite in fp32, too large
+    for fp16. Identical logits are at 0 with "clamp" and at `eps / (|a|^2 + eps)` a vector with "add".
 
     Args:
         student_logits, teacher_logits: [N, C], or [N, C, H, W], where every pixel is a row; any floating dtype, bf16
@@ -48,8 +50,8 @@ def dist_loss(
             numbers of rows may differ, and be 0. Every rank then returns the loss of that whole batch, and gradients
             that DDP averages are those of one process that holds it. Without such a group it changes nothing.
 
-    Returns a scalar; a zero connected to `student_logits` for N = 0. The gradient flows to the student only; it is of
-    the order of tau^2, which fp16 logits hold up to a tau of 200 or so.
+    Returns a scalar; a zero connected to `student_logits` for N = 0. The gradient flows to the student only; but
+    for vectors without spread it is of the order of tau^2, which fp16 logits hold up to a tau of 200 or so.
     Raises UserError for a tau that is not above 0, an eps below 0 or an unknown epsilon, ValueError for shapes that
     differ or are neither [N, C] nor [N, C, H, W].
     """
@@ -100,7 +102,7 @@ def _correlation(moments: Tensor, epsilon: str, eps: float) -> Tensor:
     if epsilon == "clamp":
         one, other = squares.clamp(min=eps**2).sqrt()
         return product / (one * other)
-    # The square root's slope at 0 is infinite, and would make a NaN of the gradient 0 that such a vector has.
+    # The square root's slope at 0 is infinite, and would make a NaN of the gradient of a vector without spread.
     spread = squares > 0
     one, other = squares.masked_fill(~spread, 1.0).sqrt() * spread
     return product / (one * other + eps)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.report.cells import Observations
 from shared.report.grouping import Group, Item, Sorting
 from shared.report.text import ARROW, NO_BREAK
-from shared.results import Eta, Null
+from shared.results import Eta, Null, Result
 
 EXPECTED_SIGN = {"S1": -1, "S2": 1}  # systematic diffusion: similar classes draw near, dissimilar ones move away
 MEANING = {"S1": "similar", "S2": "dissimilar"}
+Temperatures = tuple[float | None, float | None]  # (T1, T2)
 Column = tuple[float | None, str]  # (teacher's alpha, split)
 
 
@@ -28,21 +30,23 @@ class Line:
 Seeds = tuple[int | None, int | None]  # (the teacher's, the student's)
 Cells = dict[tuple[Line, Column], dict[Seeds, tuple[str, float]]]
 Nulls = dict[tuple[Line, Column], dict[Seeds, Null]]
+Measured = tuple[str, str, Column, Seeds]  # (target, set, column, seeds)
 
 
 @dataclass(frozen=True)
 class EtaGroup:
     """Indices of one data set, student and (T1, T2) under one normalization. Values are percent.
 
-    `nulls` are the same indices of random sets, as ratios, where a record has them.
+    `nulls` are the same indices of random sets, as ratios, where a record has them. `cautions` name the reruns.
     """
 
     group: Group
-    temperatures: tuple[float | None, float | None]
+    temperatures: Temperatures
     normalization: str
     cells: Cells
     choice: int = 1  # above 1: the same targets and seeds over other sets or classes
     nulls: Nulls = field(default_factory=dict)
+    cautions: Sequence[str] = ()
 
     @property
     def lines(self) -> list[Line]:
@@ -92,7 +96,8 @@ class EtaGroup:
     @property
     def most_seeds(self) -> int:
         """Of a target's S1 or S2 in a column: seeds that measured other classes stand in lines of their own."""
-        return max(Counter(found[:-1] for found in _measured(self.cells)).values())
+        found = {(line.target, line.set_name, of, seeds) for (line, of), cell in self.cells.items() for seeds in cell}
+        return max(Counter(measured[:-1] for measured in found).values())
 
     @property
     def title(self) -> str:
@@ -105,63 +110,95 @@ class EtaGroup:
         return f"{first.record.data.name}: teacher {first.teacher.arch}, student {student}, {step}{variant}{again}"
 
 
+@dataclass(frozen=True)
+class _Index:
+    """One index of a record, and where it stands."""
+
+    record: Result
+    eta: Eta
+    column: Column
+    seeds: Seeds
+
+    @property
+    def line(self) -> Line:
+        return Line(self.eta.target, self.eta.set_name, tuple(self.eta.members), self.eta.chosen_by)
+
+    @property
+    def measured(self) -> Measured:
+        return (self.eta.target, self.eta.set_name, self.column, self.seeds)
+
+    @property
+    def classes(self) -> frozenset[str]:
+        return frozenset(self.eta.members)
+
+
 def eta_groups(sorting: Sorting) -> list[EtaGroup]:
     """The groups of `comparable_groups(records, "diffusion")`, further by temperatures and normalization.
 
     A record that measures the same targets of the same seeds once more, over other sets or classes, starts a group of
-    its own: two choices are no two seeds, so they must not be averaged.
+    its own: two choices are no two seeds, so they must not be averaged. Over the same classes it is a rerun.
     """
     groups: list[EtaGroup] = []
     for group in sorting.groups:
-        parts: dict[tuple[object, ...], list[EtaGroup]] = {}
+        parts: dict[tuple[Temperatures, str], list[list[_Index]]] = {}
         for item in group.items:
             low, high = item.record.models
             for normalization in dict.fromkeys(eta.normalization for eta in item.record.eta):
-                cells = _cells(item, normalization)
-                siblings = parts.setdefault((low.temperature, high.temperature, normalization), [])
-                if (home := _home(siblings, cells)) is None:
-                    temperatures, choice = (low.temperature, high.temperature), len(siblings) + 1
-                    siblings.append(home := EtaGroup(group, temperatures, normalization, {}, choice))
-                for place, seeds in cells.items():
-                    home.cells.setdefault(place, {}).update(seeds)
-                for place, nulls in _nulls(item, normalization).items():
-                    home.nulls.setdefault(place, {}).update(nulls)
-        groups += [part for siblings in parts.values() for part in siblings]
+                choices = parts.setdefault(((low.temperature, high.temperature), normalization), [])
+                found = _indices(item, normalization)
+                if (home := _home(choices, found)) is None:
+                    choices.append(home := [])
+                home += found
+        groups += [
+            _with_latest(EtaGroup(group, *part, {}, choice), indices)
+            for part, choices in parts.items()
+            for choice, indices in enumerate(choices, start=1)
+        ]
     return groups
 
 
-def _cells(item: Item, normalization: str) -> Cells:
+def _with_latest(group: EtaGroup, indices: Sequence[_Index]) -> EtaGroup:
+    """Place the indices. Of a target's classes and seeds the record that finished last counts, as for scores."""
+    ordered = sorted(indices, key=lambda i: (i.record.provenance.finished, i.record.name))
+    latest = {(index.measured, index.classes): index.record for index in ordered}
+    reruns = [(i.record, latest[i.measured, i.classes]) for i in ordered]
+    for index in indices:
+        if latest[index.measured, index.classes] is index.record:
+            place = (index.line, index.column)
+            group.cells.setdefault(place, {})[index.seeds] = (index.record.name, 100.0 * index.eta.value)
+            if index.eta.null is not None:
+                group.nulls.setdefault(place, {})[index.seeds] = index.eta.null
+    cautions = dict.fromkeys(_repeated(earlier, later) for earlier, later in reruns if earlier is not later)
+    return replace(group, cautions=list(cautions))
+
+
+def _repeated(earlier: Result, later: Result) -> str:
+    return (
+        f"{earlier.name} and {later.name} measured the same classes and are of one cell and seed; where both have an "
+        "index, the later one is shown."
+    )
+
+
+def _indices(item: Item, normalization: str) -> list[_Index]:
     """One record's indices under one normalization."""
     seeds = (item.teacher.seed, item.record.models[0].seed)
-    return {
-        _place(item, eta): {seeds: (item.record.name, 100.0 * eta.value)}
+    return [
+        _Index(item.record, eta, (item.teacher.alpha, eta.split), seeds)
         for eta in item.record.eta
         if eta.normalization == normalization
-    }
+    ]
 
 
-def _nulls(item: Item, normalization: str) -> Nulls:
-    """What one record says of random sets, under one normalization."""
-    seeds = (item.teacher.seed, item.record.models[0].seed)
-    return {
-        _place(item, eta): {seeds: eta.null}
-        for eta in item.record.eta
-        if eta.normalization == normalization and eta.null is not None
-    }
+def _home(choices: Sequence[list[_Index]], found: Sequence[_Index]) -> list[_Index] | None:
+    """The choice with the most lines of `found` among those that hold no other classes for their targets and seeds."""
+    classes, lines = _classes(found), {index.line for index in found}
+    free = [held for held in choices if all(classes.get(m, c) == c for m, c in _classes(held).items())]
+    return max(free, key=lambda held: len(lines & {index.line for index in held}), default=None)
 
 
-def _place(item: Item, eta: Eta) -> tuple[Line, Column]:
-    line = Line(eta.target, eta.set_name, tuple(eta.members), eta.chosen_by)
-    return line, (item.teacher.alpha, eta.split)
-
-
-def _home(siblings: list[EtaGroup], cells: Cells) -> EtaGroup | None:
-    """The group with the most lines of `cells` among those that do not hold their targets and seeds yet."""
-    measured = _measured(cells)
-    free = [part for part in siblings if not measured & _measured(part.cells)]
-    lines = {line for line, _ in cells}
-    return max(free, key=lambda part: len(lines & {line for line, _ in part.cells}), default=None)
-
-
-def _measured(cells: Cells) -> set[tuple[object, ...]]:
-    return {(line.target, line.set_name, column, seeds) for (line, column), of in cells.items() for seeds in of}
+def _classes(indices: Sequence[_Index]) -> dict[Measured, set[frozenset[str]]]:
+    """The sets of classes over which each target was measured."""
+    found: dict[Measured, set[frozenset[str]]] = defaultdict(set)
+    for index in indices:
+        found[index.measured].add(index.classes)
+    return found

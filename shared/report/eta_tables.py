@@ -55,8 +55,9 @@ def eta_blocks(groups: list[EtaGroup], cautions: list[str]) -> list[Block]:
     told: set[str] = set()
     for index, group in enumerate(groups, start=1):
         blocks.append(Heading(f"{group.title}; normalization {group.normalization}"))
-        blocks += [Caution(text) for text in group.group.cautions if text not in told]
-        told.update(group.group.cautions)
+        own = [*group.group.cautions, *group.cautions]
+        blocks += [Caution(text) for text in own if text not in told]
+        told.update(own)
         if group.normalization == "target_mean":
             blocks.append(Caution(_COUPLED))
         if all(any("S2 every other class" in note for note in item.record.notes) for item in group.group.items):

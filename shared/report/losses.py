@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.report.cells import Observations
 from shared.report.grouping import (
@@ -18,6 +18,7 @@ from shared.report.grouping import (
     split_by_data,
 )
 from shared.report.metrics import Key, metric_keys
+from shared.report.scores import Scores
 from shared.report.several import is_of_several
 from shared.report.text import ALPHA, NO_BREAK, alpha_label, listing
 from shared.results import Data, Metric, Model, Result
@@ -115,6 +116,16 @@ class LossStudy:
         return dict(sorted(found.items(), key=lambda entry: tuple(seed or 0 for seed in entry[0])))
 
     @property
+    def cautions(self) -> list[str]:
+        """The group's own, and which records are of one cell and seed, of which one counts."""
+        taught = [item for item in self.group.items if item.student]
+        cells = gather(taught, lambda i: (_kind(i.teacher), Column.of(i.student or i.teacher)))
+        owned = [[r for t in kind for r in self.own.get(t.sha256, [])] for kind in gather(self.teachers(None), _kind)]
+        cells += [[_untaught(record) for record in records] for records in (*owned, self.plain)]
+        repeated = [text for cell in cells for text in Scores.of(Group(cell)).cautions]
+        return list(dict.fromkeys([*self.group.cautions, *repeated]))
+
+    @property
     def keys(self) -> list[Key]:
         """The students' metrics, the headline first."""
         return metric_keys(item.record for item in self.group.items)
@@ -175,6 +186,11 @@ def _by_seed(records: Iterable[Result], key: Key) -> dict[int | None, tuple[str,
     """Name and score of the latest record of each seed that has this metric."""
     scored = [record for record in sorted(records, key=_finished) if key.text in record.metrics]
     return {record.models[0].seed: (record.name, record.metrics[key.text].value) for record in scored}
+
+
+def _untaught(record: Result) -> Item:
+    """A network in a column that tells its seeds apart, not its alphas."""
+    return Item(record, replace(record.models[0], alpha=None), None)
 
 
 def _finished(record: Result) -> tuple[str, str]:

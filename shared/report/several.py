@@ -6,13 +6,14 @@ is paired; a teacher alone stands for its set by the mean over the set's teacher
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.report.cells import Observations
 from shared.report.text import NO_BREAK
 from shared.results import Data, Model, Result
-from shared.stats import MeanInterval, mean_interval
+from shared.stats import MeanInterval, mean_interval, t_test
 
 Replicate = tuple[frozenset[str], int | None]  # SHA-256 of each teacher's weights, the student's seed
 SINGLE, ENSEMBLE, EPL, RPL = "single teacher", "test-time ensemble", "EPL", "RPL"
@@ -46,10 +47,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences, and the names of the records that they come from."""
+    """Paired differences, one for each replicate, and the names of the records that they come from."""
 
-    found: MeanInterval
+    values: tuple[float, ...]
     records: tuple[str, ...]
+
+    @property
+    def found(self) -> MeanInterval:
+        """Their mean, with no interval where there is one or where all are equal: a width of 0 is no certainty."""
+        found = mean_interval(self.values)
+        return replace(found, half_width=None) if _equal(self.values) else found
 
 
 @dataclass
@@ -99,7 +106,7 @@ class SeveralTeachers:
         return _values(self.cells.get(method, {}), keys)
 
     def difference(self, high: Method, low: Method) -> Difference | None:
-        """Mean of `high - low` over paired replicates; None where none pair."""
+        """`high - low` of paired replicates; None where none pair."""
         others = self.observed(low)
         gaps, above, below = [], [], []
         for (teachers, seed), (name, value) in self.observed(high).items():
@@ -113,7 +120,14 @@ class SeveralTeachers:
                 gaps.append(value - sum(score for _, score in beside) / wanted)
                 above.append(name)
                 below += [other for other, _ in beside]
-        return Difference(mean_interval(gaps), tuple(dict.fromkeys([*above, *below]))) if gaps else None
+        return Difference(tuple(gaps), tuple(dict.fromkeys([*above, *below]))) if gaps else None
+
+
+def _equal(values: Sequence[float]) -> bool:
+    """Whether two or more are equal within rounding, as `t_test` decides it; of zeros alone it has a p value."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return False
+    return not any(values) or t_test(values) is None
 
 
 def is_of_several(record: Result) -> bool:

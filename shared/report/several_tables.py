@@ -9,7 +9,7 @@ from shared.report.document import Block, Caution, Cell, Heading, Table, Tables
 from shared.report.published import SEVERAL_TEACHERS
 from shared.report.several import BEST, LAW, SINGLE, SeveralTeachers
 from shared.report.several_figure import several_picture
-from shared.report.several_words import AGAINST, EQUAL, OPEN, PUBLISHED_ORDER, SHOWN, Gap, gaps, order
+from shared.report.several_words import AGAINST, EQUAL, OPEN, PUBLISHED_ORDER, SHOWN, UNTOLD, Gap, gaps, order
 from shared.report.text import CONFIDENCE, NO_BREAK, PLUS_MINUS, count, signed
 
 
@@ -85,7 +85,7 @@ def _legend(compared: dict[int, list[Gap]]) -> str:
     told = (
         f"Paired by replicate; mean {PLUS_MINUS} half-width of the {CONFIDENCE} interval. Below each, what it says of "
         f"the published order ({PUBLISHED_ORDER}): {SHOWN} where the whole interval agrees, {AGAINST} where none of it "
-        f"does, else {OPEN}."
+        f"does, else {OPEN}. One replicate {UNTOLD}, and neither can equal ones, whose interval has no width."
     )
     if any(gap.claim == EQUAL for found in compared.values() for gap in found):
         told += (

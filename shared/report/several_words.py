@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.report.cells import difference
 from shared.report.several import BEST, ENSEMBLE, EPL, LAW, RPL, SINGLE, Difference, Method, SeveralTeachers
 from shared.report.text import CONFIDENCE, MINUS, NO_BREAK, PLUS_MINUS, SAME_OR_MORE, listing, number, signed
 from shared.stats import MeanInterval, mean_interval
@@ -23,7 +22,7 @@ CLAIMS = (
 _VERDICTS = {
     AGAINST: ("is contradicted", ""),
     OPEN: ("is not contradicted", "Not contradicted"),
-    UNTOLD: ("cannot be told from one replicate", "Seen once"),
+    UNTOLD: ("cannot be told", "Cannot be told"),
     SHOWN: ("is shown", "Shown"),
 }
 
@@ -51,7 +50,8 @@ class Gap:
     def verdict(self) -> str:
         """Shown where the whole interval is as published, contradicted where none of it is.
 
-        That two methods are equally good is never shown: an interval with few replicates includes 0 too.
+        That two methods are equally good is never shown: an interval with few replicates includes 0 too. Equal
+        replicates tell nothing: scores of a few hundred images are often the same in two.
         """
         if self.found.half_width is None:
             return UNTOLD
@@ -64,9 +64,9 @@ class Gap:
 
     @property
     def remark(self) -> str:
-        """`> 0: shown, n = 3`."""
+        """`> 0: shown, n = 3`, `one replicate: cannot tell`."""
         if self.verdict == UNTOLD:
-            return f"one replicate: {UNTOLD}"
+            return f"{_replicates(self.found)}: {UNTOLD}"
         said = f"{self.claim}: {self.verdict}"
         if self.claim == EQUAL:
             said = f"interval {'includes' if self.verdict == OPEN else 'excludes'} 0"
@@ -127,7 +127,7 @@ def _equal_told(k: int, found: list[Gap]) -> list[str]:
         said = {
             OPEN: "which includes 0, as published",
             AGAINST: "which excludes 0, unlike what is published",
-            UNTOLD: "and one replicate cannot tell whether they differ",
+            UNTOLD: f"and {_replicates(gap.found)} cannot tell whether they differ",
         }[gap.verdict]
         level = f"{gap.label} is {signed(gap.found.mean, 2)}{spread}"
         sentences.append(f"At k{NO_BREAK}={NO_BREAK}{k}, {level}, {said}.")
@@ -142,14 +142,14 @@ def _levels(study: SeveralTeachers, k: int) -> list[str]:
 
 def _best_epoch(study: SeveralTeachers) -> list[str]:
     """What it does to stop before the noise is learned by heart."""
-    best = study.observed(Method(SINGLE, 1), BEST)
-    gain = difference(best, study.observed(Method(SINGLE, 1)))
-    if gain is None or not study.noise:
+    best, last = study.observed(Method(SINGLE, 1), BEST), study.observed(Method(SINGLE, 1))
+    gains = [value - last[key][1] for key, (_, value) in best.items() if key in last]
+    if not gains or not study.noise:
         return []
     mean = mean_interval([value for _, value in best.values()]).mean
     return [
         f"At the epoch that the validation labels choose, noisy as they are, one teacher has {number(mean, 2)}"
-        f"{NO_BREAK}%: {_told(gain)} against its last epoch."
+        f"{NO_BREAK}%: {_told(Difference(tuple(gains), ()).found)} against its last epoch."
     ]
 
 
@@ -169,9 +169,14 @@ def _methods(study: SeveralTeachers, name: str, k: int) -> list[Method]:
 
 
 def _told(found: MeanInterval) -> str:
-    """`+1.20 (95 % t interval +0.80 to +1.60, n = 3)`; of one replicate the mean alone."""
+    """`+1.20 (95 % t interval +0.80 to +1.60, n = 3)`, or `+1.20 (one replicate)`."""
     if found.half_width is None:
-        return signed(found.mean, 2)
+        return f"{signed(found.mean, 2)} ({_replicates(found)})"
     ends = (signed(found.mean - found.half_width, 2), signed(found.mean + found.half_width, 2))
     interval = f"{CONFIDENCE} interval {ends[0]} to {ends[1]}, n{NO_BREAK}={NO_BREAK}{found.n}"
     return f"{signed(found.mean, 2)} ({interval})"
+
+
+def _replicates(found: MeanInterval) -> str:
+    """Those that give no interval: `one replicate`, `2 equal replicates`."""
+    return "one replicate" if found.n == 1 else f"{found.n}{NO_BREAK}equal replicates"

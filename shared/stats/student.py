@@ -1,6 +1,7 @@
 """Student's t: the interval of a mean over seeds, the quantile and the tail."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,16 +23,17 @@ class MeanInterval:
 def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
     """Student's t interval of the mean: `mean +- t(n - 1) * s / sqrt(n)`, s the sample standard deviation (n - 1).
 
-    It assumes independent values, near normal. Raises ValueError for no values or a level outside (0, 1).
+    It assumes independent values, near normal. No finite values overflow on the way; a half-width above the largest
+    float is inf. Raises ValueError for no values or a level outside (0, 1).
     """
     n = len(values)
     if n == 0:
         raise ValueError("the mean of no values is undefined")
-    mean = math.fsum(values) / n
+    mean = float(statistics.mean(values))  # exact; the sum alone may be above the largest float
     if n == 1:
         return MeanInterval(mean, None, 1)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    return MeanInterval(mean, t_quantile(0.5 + level / 2, n - 1) * math.sqrt(variance / n), n)
+    standard_error = math.hypot(*(value - mean for value in values)) / math.sqrt(n * (n - 1))
+    return MeanInterval(mean, t_quantile(0.5 + level / 2, n - 1) * standard_error, n)
 
 
 @lru_cache

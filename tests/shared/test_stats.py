@@ -35,6 +35,19 @@ def test_interval_by_hand() -> None:
     assert interval.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e300, 1.7e308])
+def test_what_overflows_where_it_is_squared_or_added(size: float) -> None:
+    """As 1, 2, 3 and as 1, 1, 1, in another unit; -1, 1 of the largest has a half-width that is no float."""
+    interval = mean_interval([size / 3, size / 1.5, size])
+    assert interval.mean == pytest.approx(size / 1.5)
+    assert interval.half_width == pytest.approx(size / 3 * (4.302653 / math.sqrt(3)), rel=1e-6)
+    same = mean_interval([size, size, size])
+    assert (same.mean, same.half_width) == (size, 0.0)
+    opposite = mean_interval([-size, size])
+    assert opposite.mean == 0.0
+    assert opposite.half_width == pytest.approx(12.706205 * size)
+
+
 def test_one_value_has_no_interval() -> None:
     assert mean_interval([5.0]).half_width is None
 

@@ -196,6 +196,33 @@ def test_a_teacher_that_does_not_tell_classes_apart_gives_no_gradient() -> None:
     assert not student.grad.any()
 
 
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("epsilon", ["add", "clamp"])
+def test_a_student_that_does_not_tell_classes_apart_has_a_huge_gradient(epsilon: Epsilon, tau: float) -> None:
+    """Row 1 of 3 is uniform: rho's gradient by its centred a is b / eps (with the clamp of a unit b), and the softmax's
+    slope there, 1 / (4 tau), takes it to the logits."""
+    student, teacher = pair((3, 4))
+    student[1] = 0.0
+    student.requires_grad_()
+    (gradient,) = torch.autograd.grad(dist_loss(student, teacher, tau=tau, gamma=0.0, epsilon=epsilon), student)
+    b = softmax(teacher, tau)[1] - 1 / 4
+    by_a = b / 1e-8 if epsilon == "add" else b / (1e-8 * np.linalg.norm(b))
+    np.testing.assert_allclose(gradient[1].numpy(), -(tau**2) / 3 * by_a / (4 * tau), rtol=1e-9)
+    assert float(gradient[1].abs().max()) > 1e5
+    assert float(gradient[[0, 2]].abs().max()) < 10
+
+
+@pytest.mark.parametrize("epsilon", ["add", "clamp"])
+def test_columns_of_equal_rows_have_a_huge_gradient_too(epsilon: Epsilon) -> None:
+    teacher = pair((4, 4))[1]
+    student = torch.zeros(4, 4, dtype=torch.float64, requires_grad=True)
+    loss = dist_loss(student, teacher, beta=0.0, epsilon=epsilon)
+    (gradient,) = torch.autograd.grad(loss, student)
+    assert loss.item() == 1.0
+    assert bool(gradient.isfinite().all())
+    assert float(gradient.abs().max()) > 1e5
+
+
 def test_the_intra_class_term_depends_on_the_batch() -> None:
     """Two halves' mean is not the whole batch's value; without the columns it is."""
     student, teacher = pair((8, 5))

@@ -88,6 +88,26 @@ def test_c3_needs_every_step_on_the_same_splits(sample: ModuleType) -> None:
     assert found.missing == ["η(S1), T 1 → 64, val", "η(S2), T 1 → 64, val"]
 
 
+def test_c3_judges_the_later_of_two_runs_and_the_first_of_two_choices(sample: ModuleType) -> None:
+    """Records of an earlier name say the opposite of what the later runs found."""
+    records = eta_records(sample, lambda a, name, seed, target: {"S1": 0.04, "S2": -0.02}[name], (1, 2))
+    made = sample.provenance("again", finished="2026-01-01T00:00:00Z")
+    again = [
+        dataclasses.replace(
+            r, name=f"{r.name}-again", provenance=made, eta=[dataclasses.replace(e, value=-2 * e.value) for e in r.eta]
+        )
+        for r in records
+    ]
+    found = verdict([*records, *again], "C3")
+    assert [c.differences for c in found.required] == [pytest.approx(pair) for pair in ([-8.0] * 2, [4.0] * 2)] * 2
+    assert all(name.endswith("-again") for c in found.required for names, _ in c.values.values() for name in names)
+    assert "choices" not in found.measure
+    others = [dataclasses.replace(r, eta=[dataclasses.replace(e, members=["bag"]) for e in r.eta]) for r in again]
+    found = verdict([*records, *others], "C3")
+    assert found.required[0].differences == pytest.approx([4.0, 4.0])
+    assert "Of several choices of sets, the first is judged" in found.measure
+
+
 @pytest.mark.parametrize("changed", [0.1, 0.0])
 def test_c3_tells_of_seeds_with_other_sets(sample: ModuleType, changed: float) -> None:
     records = eta_records(sample, systematic, (1, 2, 3))

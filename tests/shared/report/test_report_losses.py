@@ -9,11 +9,11 @@ from types import ModuleType
 import pytest
 
 from shared.report.__main__ import read_document, write_document
-from shared.report.document import Table, Tables
+from shared.report.document import Caution, Table, Tables
 from shared.report.losses import loss_studies
 from shared.report.losses_tables import loss_blocks
 from shared.report.studies import sort_records
-from shared.results import Model, Result
+from shared.results import Metric, Model, Result
 
 SETTINGS = {"kd": (4.0, 1.0), "dist": (1.0, 2.0)}  # T and weight of the paper's B1
 GAIN = {1: 0.2, 2: 0.5, 3: 0.8}  # of DIST over KD, by seed
@@ -181,6 +181,39 @@ def test_the_latest_score_of_a_network_counts_wherever_its_record_stands(sample:
         old = sample.model_record(f"{name}, older", again, sample.image_metrics(60.0), finished="2024-01-01T00:00:00Z")
         records.append(old)
     assert [[cell.text for cell in row[1:3]] for row in tables(records)[0].rows] == [["93.00", "85.00"]]
+
+
+@pytest.mark.parametrize("name", ["big 2 dist", "big 2 kd", "big 2", "alone 2"])
+def test_of_two_runs_of_a_cell_and_seed_the_later_counts_with_a_caution(sample: ModuleType, name: str) -> None:
+    """A student, its teacher with a student of its own, or the student alone, trained again to 60 %."""
+    records = study(sample, {"big": 93.0})
+    first = next(record for record in records if record.name == name)
+    model = dataclasses.replace(first.models[0], sha256="f" * 64)
+    later = "2026-01-01T00:00:00Z"
+    again = sample.model_record("again", model, sample.image_metrics(60.0), first.teacher, finished=later)
+    taught = sample.model_record("taught", student(sample, model, "dist"), sample.image_metrics(50.0), model)
+    more = [again, *[taught] * (name == "big 2")]
+    said = [f"{name} and again are of one cell and seed; where both have a score, the later one is shown."]
+    if name == "big 2":
+        said.insert(0, said[0].replace(name, "big 2 dist").replace("again", "taught"))
+    for given in ([*records, *more], [*more, *records]):
+        [told] = loss_studies(given)
+        blocks = loss_blocks([told])
+        assert told.cautions == said
+        assert [block.text for block in blocks if isinstance(block, Caution)] == said
+        [row] = tables(given)[0].rows
+        column = {"big 2": 1, "alone 2": 2, "big 2 kd": 3, "big 2 dist": 4}[name]
+        assert "again" in row[column].records
+        assert name not in row[column].records
+
+
+def test_another_split_of_a_network_is_no_second_run(sample: ModuleType) -> None:
+    records = study(sample, {"big": 93.0})
+    more = [
+        sample.model_record(f"{r.name}, val", r.models[0], {"val/top1": Metric(77.5, "%", 2000)}, r.teacher)
+        for r in records
+    ]
+    assert [one.cautions for one in loss_studies([*records, *more])] == [[]]
 
 
 def test_only_the_students_own_architecture_stands_beside_it(sample: ModuleType) -> None:

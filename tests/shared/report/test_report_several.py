@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001  # expected text is written as the reader sees it, with its minus signs
 
 import dataclasses
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.shared.report.several_records import (
     column,
     metrics,
     one_study,
+    page,
     student,
     study,
     table,
@@ -64,7 +66,9 @@ def test_differences_are_paired_by_set_of_teachers(sample: ModuleType) -> None:
             {"epl": [-1.0, 1.5, 0.1], "rpl": [-2.0, 0.5, -0.8]},
             ["shown", "not contradicted", "not contradicted", "contradicted"],
         ),
-        ({"epl": [0.0, 0.0, 0.0], "rpl": [0.0, 0.0, 0.0]}, ["shown", "shown", "shown", "not contradicted"]),
+        # equal in all replicates, which is no certainty: EPL - ensemble and RPL - EPL, and RPL - ensemble too
+        ({"epl": [0.0, 0.0, 0.0], "rpl": [0.0, 0.0, 0.0]}, ["shown", *3 * ["cannot tell"]]),
+        ({"epl": [0.5, 0.5, 0.5], "rpl": [-0.5, -0.5, -0.5]}, ["shown", *3 * ["cannot tell"]]),
     ],
 )
 def test_what_the_intervals_say_of_the_published_order(
@@ -72,7 +76,7 @@ def test_what_the_intervals_say_of_the_published_order(
 ) -> None:
     found = gaps(one_study(study(sample, gains)), 3)
     assert [gap.verdict for gap in found] == verdicts
-    said = next((word for word in ("contradicted", "not contradicted") if word in verdicts[:3]), "shown")
+    said = next((word for word in ("contradicted", "not contradicted", "cannot tell") if word in verdicts[:3]), "shown")
     assert order(found) == said
 
 
@@ -80,12 +84,15 @@ def test_an_ensemble_that_does_not_beat_one_teacher(sample: ModuleType) -> None:
     def with_scores(*scores: float) -> str:
         records = study(sample, USUAL, ks=(3,))
         members = dict(zip((f"ensemble {r}3" for r in range(3)), scores, strict=True))
-        changed = [dataclasses.replace(r, metrics=metrics(members.get(r.name, 85.0))) for r in records]
+        changed = [
+            dataclasses.replace(r, metrics=metrics(members[r.name])) if r.name in members else r for r in records
+        ]
         return gaps(one_study(changed), 3)[0].verdict
 
     # The teachers are at 81, 82 and 83 on average.
     assert with_scores(79.0, 80.1, 80.8) == "contradicted"  # -2.03 +- 0.38
-    assert with_scores(81.0, 82.0, 83.0) == "contradicted"  # 0 +- 0: not above
+    assert with_scores(81.0, 82.0, 83.0) == "cannot tell"  # 0 +- 0
+    assert with_scores(81.1, 82.1, 83.1) == "cannot tell"  # 0.1 +- 0, within rounding
     assert with_scores(80.0, 82.5, 82.8) == "not contradicted"  # -0.23 +- 1.9
     assert with_scores(82.0, 82.5, 86.0) == "not contradicted"  # 1.5 +- 3.29
     assert with_scores(86.0, 86.1, 86.2) == "shown"
@@ -97,11 +104,35 @@ def test_one_replicate_shows_nothing(sample: ModuleType) -> None:
     assert {gap.remark for gap in gaps(found, 3)} == {"one replicate: cannot tell"}
     _, order_told, equal_told, _ = (text.replace("\xa0", " ") for text in several_headline(found))
     assert order_told == (
-        "At k = 3 the published order (one teacher < ensemble ≤ EPL, RPL) cannot be told from one replicate: test-time "
-        "ensemble − single teacher (logits) +7.00; EPL − test-time ensemble (logits) +1.00; RPL − test-time ensemble "
-        "(logits) +1.00."
+        "At k = 3 the published order (one teacher < ensemble ≤ EPL, RPL) cannot be told: test-time ensemble − single "
+        "teacher (logits) +7.00 (one replicate); EPL − test-time ensemble (logits) +1.00 (one replicate); RPL − "
+        "test-time ensemble (logits) +1.00 (one replicate)."
     )
     assert equal_told == "At k = 3, RPL − EPL is 0.00, and one replicate cannot tell whether they differ."
+
+
+def test_equal_replicates_show_nothing_and_have_no_interval(sample: ModuleType) -> None:
+    """EPL at the ensemble, RPL 0.1 below it in both: 87.9 - 88 is -0.1 within rounding."""
+    found = one_study(study(sample, {"epl": [0.0, 0.0], "rpl": [-0.1, -0.1]}, ks=(3,)))
+    assert column(table(found, 1), "EPL − test-time ensemble (logits)") == ["0.00\n2 equal replicates: cannot tell"]
+    assert column(table(found, 1), "RPL − EPL") == ["−0.10\n2 equal replicates: cannot tell"]
+    assert column(table(found, 1), "the published order") == ["cannot tell"]
+    assert "neither can equal ones" in table(found, 1).note
+    _, order_told, equal_told, _ = (text.replace("\xa0", " ") for text in several_headline(found))
+    assert order_told == (
+        "At k = 3 the published order (one teacher < ensemble ≤ EPL, RPL) cannot be told: EPL − test-time ensemble "
+        "(logits) 0.00 (2 equal replicates); RPL − test-time ensemble (logits) −0.10 (2 equal replicates). Shown: "
+        "test-time ensemble − single teacher (logits) +6.50 (95 % t interval +0.15 to +12.85, n = 2)."
+    )
+    assert equal_told == "At k = 3, RPL − EPL is −0.10, and 2 equal replicates cannot tell whether they differ."
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("top1", [1e300, 1.7e308])
+def test_scores_beyond_reason_are_told(sample: ModuleType, tmp_path: Path, top1: float) -> None:
+    records = study(sample, USUAL)
+    wild = [dataclasses.replace(r, metrics=metrics(top1)) if r.name in ("epl 03", "teacher 11") else r for r in records]
+    assert "several teachers slim" in page(sample, tmp_path, wild)
 
 
 def test_an_order_of_which_nothing_was_run_is_not_judged(sample: ModuleType) -> None:

@@ -1,6 +1,6 @@
 """Translation's diffusion and projection records in a report: tokens, not images; valid, not val; large sets."""
 
-# ruff: noqa: RUF001  # expected text is written as the reader sees it, with its quotation marks
+# ruff: noqa: RUF001  # expected text is written as the reader sees it, with its quotation marks and minus signs
 
 import dataclasses
 from pathlib import Path
@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 
 from shared.report.__main__ import read_document, write_document
+from shared.report.document import Caution
 from shared.report.eta import eta_groups
-from shared.report.eta_tables import eta_table
+from shared.report.eta_tables import eta_blocks, eta_table
 from shared.report.grouping import comparable_groups
 from shared.results import Eta, Result
 
@@ -80,6 +81,52 @@ def test_two_choices_of_sets_are_no_two_seeds(sample: ModuleType, records: list[
     assert [group.columns for group in groups] == [[(0.1, "train"), (0.1, "valid")]] * 2
     assert len({group.title for group in groups}) == 2
     assert [eta_table(group).rows[0][1].text.replace("\xa0", " ") for group in groups] == ["−4.49 ✓", "−8.98 ✓"]
+
+
+@pytest.mark.parametrize(("finished", "shown"), [("2026-01-01", "−8.98 ✓"), ("2024-01-01", "−4.49 ✓")])
+@pytest.mark.parametrize("reordered", [False, True])
+def test_the_same_classes_measured_again_are_no_other_choice(
+    sample: ModuleType, records: list[Result], finished: str, shown: str, reordered: bool
+) -> None:
+    """A student trained again, whichever record is named first: the later one counts, and both are named."""
+    first = records[0]
+    low, high = first.models
+    eta = [
+        dataclasses.replace(row, members=row.members[:: -1 if reordered else 1], value=2 * row.value)
+        for row in first.eta
+    ]
+    made = sample.provenance("eta-again", finished=f"{finished}T00:00:00Z")
+    trained = [low, dataclasses.replace(high, sha256="f" * 64)]
+    again = dataclasses.replace(first, name="eta-again", models=trained, eta=eta, provenance=made)
+    named = "eta and eta-again" if finished > "2025" else "eta-again and eta"
+    said = (
+        f"{named} measured the same classes and are of one cell and seed; where both have an index, the later one is "
+        "shown."
+    )
+    for order in ([first, again], [again, first]):
+        [group] = eta_groups(comparable_groups(order, "diffusion"))
+        assert (group.most_seeds, group.choice, len(group.lines)) == (1, 1, 2)
+        assert eta_table(group).rows[0][1].text.replace("\xa0", " ") == shown
+        told = [block.text for block in eta_blocks([group], []) if isinstance(block, Caution)]
+        assert told == list(group.cautions) == [said]
+
+
+def test_a_rerun_takes_the_place_of_its_own_choice_and_keeps_what_it_lacks(
+    sample: ModuleType, records: list[Result]
+) -> None:
+    """S1 is the same in both choices, S2 is not; of the second choice, validation alone is measured again."""
+    first = records[0]
+    small = [dataclasses.replace(row, members=row.members[:9]) if row.set_name == "S2" else row for row in first.eta]
+    second = dataclasses.replace(first, name="second", eta=small)
+    valid = [dataclasses.replace(row, value=2 * row.value) for row in small if row.split == "valid"]
+    again = dataclasses.replace(
+        second, name="again", eta=valid, provenance=sample.provenance("again", finished="2026-01-01T00:00:00Z")
+    )
+    groups = eta_groups(comparable_groups([first, second, again], "diffusion"))
+    assert [len(group.cautions) for group in groups] == [0, 1]
+    shown = [[[*group.observed(line, c).values()] for line in group.lines for c in group.columns] for group in groups]
+    names = [[name for [(name, _)] in cells] for cells in shown]
+    assert names == [["eta"] * 4, ["second", "again"] * 2]
 
 
 def test_another_alpha_joins_the_choice_that_it_shares(sample: ModuleType, records: list[Result]) -> None:
