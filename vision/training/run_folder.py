@@ -88,6 +88,8 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"output={self.path} is a file; name a folder")
+        if settings.fresh:
+            self._check_not_read(settings)
         if settings.fresh or not (self.resume_from.exists() or self.finished):
             self._check_own((*_LEFT, "config.yaml", "logs") if settings.fresh else ("config.yaml",))
             return
@@ -98,6 +100,16 @@ class RunFolder:
             raise UserError(f"output={self.path} holds another run ({shown}); name another folder, or fresh=true")
         if not self.finished:
             self._check_checkpoints()
+
+    def _check_not_read(self, settings: TrainSettings) -> None:
+        """Raise UserError where `claim` would remove a network that the run learns from or starts from."""
+        removed = {file.resolve() for pattern in _LEFT for file in self.path.glob(pattern)}
+        for path in (*settings.teachers, settings.model.weights or ""):
+            if Path(path).resolve() in removed:
+                raise UserError(
+                    f"output={self.path} holds {path}, which this run reads and fresh=true would remove; name another "
+                    "folder"
+                )
 
     def _check_own(self, patterns: Sequence[str]) -> None:
         """Raise UserError where there is something of these names that no run has left."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timm.optim import create_optimizer_v2, get_optimizer_info
+from timm.optim import OptimInfo, create_optimizer_v2, get_optimizer_info
 from timm.scheduler import create_scheduler_v2
 from torch import nn
 from torch.optim import Optimizer
@@ -26,6 +26,8 @@ def build_optimizer(model: nn.Module, recipe: RecipeSettings) -> Optimizer:
             filter_bias_and_bn=not recipe.decay_all,
             **_epsilon(recipe),
         )
+        if _info(recipe).second_order:
+            raise ValueError("it needs second derivatives, which a training here does not have; choose another")
     except (AssertionError, ValueError) as error:
         raise UserError(f"recipe.optimizer={recipe.optimizer}: {error}") from None
     for group in optimizer.param_groups:
@@ -34,11 +36,16 @@ def build_optimizer(model: nn.Module, recipe: RecipeSettings) -> Optimizer:
     return optimizer
 
 
+def _info(recipe: RecipeSettings) -> OptimInfo:
+    """Raises ValueError where timm does not know the optimizer."""
+    return get_optimizer_info(recipe.optimizer.lower().rpartition("_")[2])  # "lookahead_sgd" is a kind of sgd
+
+
 def _epsilon(recipe: RecipeSettings) -> dict[str, Any]:
     """Raises ValueError where timm would leave the epsilon out without a word, or does not know the optimizer."""
     if recipe.optimizer_eps is None:
         return {}
-    if not get_optimizer_info(recipe.optimizer.lower().rpartition("_")[2]).has_eps:
+    if not _info(recipe).has_eps:
         raise ValueError("it has no epsilon; leave recipe.optimizer_eps out")
     return {"eps": recipe.optimizer_eps}
 

@@ -67,6 +67,19 @@ def test_fresh_removes_what_was_there(study, compose, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.txt"]
 
 
+@pytest.mark.parametrize("what", ["teacher", "model.weights"])
+def test_fresh_removes_no_network_that_the_run_reads(study, compose, what):
+    """Also by another way to the same file."""
+    place = study.teacher.parent
+    read = place.parent / "." / place.name / ".." / place.name / study.teacher.name
+    asked = [*study.common, f"output={place}", "fresh=true", f"{what}={read}"]
+    asked += ["temperature=1"] if what == "teacher" else []
+    before = study.teacher.read_bytes()
+    with pytest.raises(UserError, match=r"which this run reads and fresh=true would remove; name another folder"):
+        train(compose("train", asked))
+    assert study.teacher.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["config.yaml", "epoch=3.ckpt", "last.ckpt", "best.pt", "result.json", "logs"])
 def test_fresh_removes_nothing_of_somebody_elses(study, compose, tmp_path, name):
     mine = tmp_path / name if name != "logs" else tmp_path / name / "mine.txt"

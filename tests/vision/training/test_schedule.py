@@ -90,6 +90,12 @@ def test_biases_and_norms_decay_only_where_the_recipe_says_so(compose):
     }
 
 
+@pytest.mark.parametrize("optimizer", ["adahessian", "lookahead_adahessian"])
+def test_an_optimizer_that_needs_second_derivatives_is_refused(compose, optimizer):
+    with pytest.raises(UserError, match=rf"recipe\.optimizer={optimizer}: it needs second derivatives"):
+        build_optimizer(network(), recipe(compose, "base", f"recipe.optimizer={optimizer}"))
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "rmsproptf", "lamb", "lookahead_adam"])
 def test_an_epsilon_reaches_the_optimizer(compose, optimizer):
     asked = recipe(compose, "base", f"recipe.optimizer={optimizer}", "recipe.optimizer_eps=0.25")
