@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -61,6 +62,7 @@ def run(command: str, settings: type[S], task: Callable[[S], None]) -> None:
     def job(config: DictConfig) -> Refused | None:
         with exit_on_user_error():
             try:
+                _label_as_named(config)
                 values = typed(config, settings)
                 values.check()
                 check_processes(getattr(values, "devices", 1))
@@ -144,7 +146,17 @@ def typed(config: DictConfig, settings: type[S]) -> S:
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         reason = str(error.msg if error.msg else error).splitlines()[0]
+        if "is not a ListConfig" in reason:
+            key = str(error.full_key)
+            reason = f"want a list, in brackets: {key}={EXAMPLES.get(key, '[A,B]')}"
         raise UserError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
+
+
+def _label_as_named(config: DictConfig) -> None:
+    """Tables would call the network of `model.name=NAME` alone by the label of the group's network."""
+    given = {word.lstrip("+").partition("=")[0] for word in HydraConfig.get().overrides.task}
+    if "model.name" in given and "model.label" not in given:
+        config.model.label = config.model.name
 
 
 def _is_kept(config: DictConfig) -> bool:

@@ -9,6 +9,7 @@ from shared.errors import UserError
 from shared.losses.pseudo_labels import Combination, ensemble
 from vision.data import ImageData, evaluation_batches
 from vision.features import FeatureReader
+from vision.networks.weights import find_twins
 from vision.reading import with_progress
 from vision.scores import Outcomes
 from vision.settings import LoaderSettings
@@ -20,12 +21,8 @@ OF_VOTES = (
 
 def check_members(readers: Sequence[FeatureReader]) -> None:
     """Raise UserError where one network is there twice: it would only weigh double."""
-    first: dict[str, str] = {}
-    for reader in readers:
-        if (twin := first.setdefault(reader.described.sha256, reader.spec)) is not reader.spec:
-            raise UserError(
-                f"checkpoint: {twin} and {reader.spec} are the same network; an ensemble is of different ones"
-            )
+    if twins := find_twins([(reader.spec, reader.network) for reader in readers]):
+        raise UserError(f"checkpoint: {' and '.join(twins)} are the same network; an ensemble is of different ones")
 
 
 @torch.inference_mode()

@@ -98,6 +98,20 @@ def test_a_killed_run_continues_to_the_same_result(fork, root):
     assert "already finished" in succeed(fork(*command))
 
 
+def test_another_network_than_the_groups_has_its_own_name_in_tables(fork, root):
+    for word, told in ((), "resnet26"), (("model.label=mine",), "mine"):
+        asked = (
+            *TINY,
+            "recipe.epochs=1",
+            "recipe.warmup_epochs=0",
+            "model.name=resnet26",
+            *word,
+            f"output={root}/{told}",
+        )
+        succeed(fork(*PYTHON, "vision.train", *asked))
+        assert record(root / told)["models"][0]["arch"] == told
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate", "diffusion", "clusters", "project"])
 def test_help_has_two_examples_every_experiment_and_every_option_of_the_groups_it_takes(fork, command):
     out = succeed(fork(*PYTHON, f"vision.{command}", "--help"))

@@ -181,6 +181,7 @@ def test_every_option_composes(compose, group):
         ("train", ["output=x", "accumulate=0"], "accumulate is 0"),
         ("train", ["output=x", "checkpoint_steps=0"], "checkpoint_steps is 0"),
         ("train", ["output=x", "network.arch=resnet18"], "are for students"),
+        ("train", ["output=x", "model.name=resnet18.a1_in1k"], r"or model\.weights=timm:resnet18\.a1_in1k beside it"),
         ("train", ["output=x", "threads=0"], "threads is 0"),
         ("train", ["output=x", "seed=-1"], "seed is -1"),
         ("diffusion", ["low=a", "high=b", "output=x", "targets=[]"], "targets is empty"),
@@ -200,6 +201,8 @@ def test_every_option_composes(compose, group):
         ("clusters", ["checkpoint=a", "output=x", "sets=wordnet", "s1_size=2"], "is for .*; this is sets=wordnet"),
         ("clusters", ["checkpoint=a", "output=x", "teacher=b"], "chooses S1 where sets=nearest; this is sets=explicit"),
         ("project", ["students=[]", "output=x"], "students is empty"),
+        ("project", ["students=a", "output=x"], r"students: want a list, in brackets: students=\[A/last"),
+        ("train", ["output=x", "data.mean=0.5"], r"data\.mean: want a list, in brackets: data\.mean=\[A,B\]"),
         ("project", ["students=[a]", "output=x", "train_images=0"], "train_images is 0"),
     ],
 )

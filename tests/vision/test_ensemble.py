@@ -106,8 +106,9 @@ def test_what_is_no_ensemble(compose, data, study, tmp_path):
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(study.low.read_bytes())
     copy.with_suffix(".json").write_bytes(study.low.with_suffix(".json").read_bytes())
-    with pytest.raises(UserError, match="are the same network"):
-        evaluate(compose("evaluate", [*data, listed(study.low, study.high, copy)]))
+    for twin in (copy, study.low.with_name("last.ckpt")):  # one of other bytes, the run's checkpoint
+        with pytest.raises(UserError, match="are the same network"):
+            evaluate(compose("evaluate", [*data, listed(study.low, study.high, twin)]))
     for overrides, message in (
         (["checkpoint=[]"], r"checkpoint is \[\]; it must be a path, or several"),
         (["checkpoint=[a,3]"], "it must be a path, or several"),

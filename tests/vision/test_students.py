@@ -134,3 +134,10 @@ def test_a_teacher_reads_images_as_it_was_trained_to(short, study, compose, tmp_
     with torch.no_grad():
         expected = network.eval()((pixels - card.mean[0]) / card.std[0])
         torch.testing.assert_close(given[0]((pixels - 0.5) / 0.25), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_one_network_has_one_vote(short, study, compose, tmp_path):
+    """Whatever file it comes from: the run's checkpoint has other bytes than its export."""
+    asked = f"teacher=[{study.teacher},{study.teacher.with_name('last.ckpt')}]"
+    with pytest.raises(UserError, match=r"last\.safetensors and .*/last\.ckpt are the same network"):
+        train(compose("train", [*short, asked, "distill.loss=epl", f"output={tmp_path}/twice"]))

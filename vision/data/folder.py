@@ -24,8 +24,9 @@ def folder(settings: DataSettings) -> GivenData:
 
     Folders called by ImageNet-1K's wnids get readable names; a set of exactly those 1,000 is called imagenet. Names
     that begin with a dot are passed over. The digest is of the files' paths and sizes: 150 GB are not read at every
-    start. Raises UserError for a folder without train and val, no classes, classes that differ between the two or have
-    no images, and files that are no images by their suffix; whether the others can be read, `check_readable` tells.
+    start. Raises UserError for a folder without train and val, fewer than two classes, classes that differ between
+    train and val or have no images, and files that are no images by their suffix; whether the others can be read,
+    `check_readable` tells.
     """
     shape = image_shape(settings)
     root = str(Path(settings.data_dir or ""))
@@ -54,6 +55,8 @@ def _classes(root: str) -> list[str]:
             raise UserError(f"{root}/{part} holds {some(files)} beside its class folders; each image belongs in one")
     if not found["train"]:
         raise UserError(f"{root}/train has no class folders; {_WHERE}")
+    if len(found["train"]) == 1:
+        raise UserError(f"{root}/train has one class folder, {next(iter(found['train']))}; want two or more: {_WHERE}")
     for part, other in (PARTS, PARTS[::-1]):
         if lacking := sorted(found[other].keys() - found[part].keys()):
             raise UserError(f"{root}/{part} lacks classes that {other} has: {some(lacking)}; want the same in both")

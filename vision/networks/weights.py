@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import combinations, takewhile
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from shared.errors import UserError
@@ -54,6 +55,15 @@ def check_fit(spec: str, arch: str, expected: Weights, named: Weights) -> None:
     }
     if problems := [f"{len(names)} {what} ({_few(names)})" for what, names in found.items() if names]:
         raise UserError(f"{spec}: not weights of {arch}: {'; '.join(problems)}")
+
+
+def find_twins(networks: Sequence[tuple[str, nn.Module]]) -> tuple[str, str] | None:
+    """The names of two that have the same weights, whatever files they came from; None where there are none."""
+    for (name, one), (other_name, other) in combinations(networks, 2):
+        ours, theirs = one.state_dict(), other.state_dict()
+        if ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours):
+            return name, other_name
+    return None
 
 
 def name_of(model: nn.Module, part: nn.Module) -> str:

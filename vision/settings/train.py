@@ -78,6 +78,7 @@ class TrainSettings:
                 f"recipe.batch_size={self.recipe.batch_size} is the batch of one step over all devices; it must be a "
                 f"multiple of devices * nodes * accumulate = {parts}"
             )
+        self.model.check()
         self.recipe.check()
         self.data.check()
         self.loader.check()

@@ -10,6 +10,7 @@ from vision.data import ImageData
 from vision.networks.network import Network, start_from
 from vision.networks.open import open_network
 from vision.networks.settings import NetworkSettings
+from vision.networks.weights import find_twins
 from vision.settings import TrainSettings
 
 
@@ -56,7 +57,8 @@ def open_inputs(settings: TrainSettings, data: ImageData) -> Inputs:
     """Raises UserError for a teacher or weights that cannot be read, or do not fit the data."""
     fit = {"class_names": data.class_names, "image_shape": data.image_shape}
     teachers = [open_network(spec, settings.network, **fit) for spec in settings.teachers]  # type: ignore[arg-type]
-    _check_several(teachers)
+    if twins := find_twins([(teacher.spec, teacher.model) for teacher in teachers]):  # it would have two votes
+        raise UserError(f"teacher: {' and '.join(twins)} are the same network")
     weights = None
     if settings.model.weights is not None:
         known = NetworkSettings(arch=settings.model.name, kwargs=settings.model.kwargs)
@@ -72,12 +74,3 @@ def open_inputs(settings: TrainSettings, data: ImageData) -> Inputs:
         "data_sha256": data.sha256,
     }
     return Inputs(teachers, weights, digests)
-
-
-def _check_several(teachers: list[Network]) -> None:
-    """Raise UserError where one network is named twice: it would have two votes."""
-    known: dict[str, str] = {}
-    for teacher in teachers:
-        if teacher.card.sha256 in known:
-            raise UserError(f"teacher: {teacher.spec} and {known[teacher.card.sha256]} are the same network")
-        known[teacher.card.sha256] = teacher.spec

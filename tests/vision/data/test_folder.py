@@ -105,6 +105,13 @@ def no_classes(root):
             shutil.rmtree(path)
 
 
+def one_class(root):
+    for part in ("train", "val"):
+        (root / part).rename(root / "kept")
+        (root / part).mkdir()
+        (root / "kept").rename(root / part / "images")
+
+
 def other_classes(root):
     (root / "val" / "ant").rename(root / "val" / "wasp")
 
@@ -131,6 +138,7 @@ def stray(root):
     [
         (no_val, r"is no folder with train and val in it; data\.data_dir=DIR"),
         (no_classes, "train has no class folders"),
+        (one_class, "train has one class folder, images; want two or more"),
         (other_classes, "train lacks classes that val has: wasp; want the same"),
         (empty_class, "val has class folders without images: Bee"),
         (strange_file, r"no image by its suffix: .*/train/ant/notes\.txt; remove"),

@@ -125,10 +125,3 @@ def test_batches_carry_the_noisy_labels(load):
 def test_settings_that_are_no_noise(given, message):
     with pytest.raises(UserError, match=message):
         DataSettings("digits", [0.3], [0.4], 300, **given).check()
-
-
-def test_one_class_has_no_partner(tmp_path):
-    root = write_folder(tmp_path, 1, train=4, val=1)
-    settings = DataSettings("folder", [0.5] * 3, [0.2] * 3, 1, data_dir=str(root), image_size=16, label_noise=0.2)
-    with pytest.raises(UserError, match="at least 2 classes, got 1"):
-        load_data(settings, None)
