@@ -12,7 +12,7 @@ from sacrebleu.significance import Result as Outcome
 from nmt_plugin.scores.scoring import Scoring
 from nmt_plugin.scores.segments import Segments, check_parallel, read_segments
 from shared.errors import UserError
-from shared.results import FILE_NAME, read_result
+from shared.results import FILE_NAME, Result, read_result
 
 TESTS = {"bs": "paired bootstrap resampling", "ar": "paired approximate randomization"}
 SAMPLES = {"bs": 1000, "ar": 10_000}
@@ -91,14 +91,22 @@ def read_system(path: Path, checkpoint: str, references: Segments) -> Segments:
     if not path.is_dir():
         return read_segments(path)
     record = read_result(path / FILE_NAME)
-    scored = next((name for name, digest in record.data.sha256.items() if digest == references.sha256), None)
+    scored = _name_of(references, record)
     if scored is None:
-        raise UserError(f"{path} was scored against other references than {references.path}; compare on one corpus")
+        below = [file.parent for file in sorted(path.glob(f"scores-*/{FILE_NAME}"))]
+        fitting = [folder for folder in below if _name_of(references, read_result(folder / FILE_NAME))]
+        rather = f"name {' or '.join(map(str, fitting))}" if fitting else "compare on one corpus"
+        raise UserError(f"{path} was scored against other references than {references.path}; {rather}")
     file = path / f"{checkpoint}.{scored.removeprefix('raw/')}"
     if not file.is_file():
         known = sorted({key.partition("/")[0] for key in record.metrics})
         raise UserError(f"{file}: no such hypotheses; {path} has scores of {', '.join(known)} (--checkpoint, --subset)")
     return read_segments(file)
+
+
+def _name_of(references: Segments, record: Result) -> str | None:
+    """What the record calls the references; None where it is of others."""
+    return next((name for name, digest in record.data.sha256.items() if digest == references.sha256), None)
 
 
 def _standings(outcomes: Sequence[str | Outcome]) -> list[Standing]:

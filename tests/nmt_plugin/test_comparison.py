@@ -173,7 +173,10 @@ def test_a_scored_folder_stands_for_its_hypotheses(files: dict[str, Path], tmp_p
     assert system.lines == read_segments(files["bad"]).lines
     with pytest.raises(UserError, match=r"best\.test\.de: no such hypotheses; .* has scores of last"):
         read_system(folder, "best", read_segments(files["ref"]))
-    with pytest.raises(UserError, match="other references than"):
+    with pytest.raises(UserError, match=r"other references than .*; compare on one corpus"):
+        read_system(folder, "last", read_segments(files["alike"]))
+    scored_folder(folder / "scores-valid", files["alike"], files["bad"])
+    with pytest.raises(UserError, match=r"other references than .*; name .*/run/scores-valid$"):
         read_system(folder, "last", read_segments(files["alike"]))
     with pytest.raises(UserError, match="no such result"):
         read_system(tmp_path, "last", read_segments(files["ref"]))
