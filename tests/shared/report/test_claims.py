@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from shared.report.claims import Comparison, claim_sets
+from shared.report.claims import ClaimSet, Comparison, claim_sets
 from shared.report.claims.comparison import judge
 from shared.report.claims.words import in_numbers, sentence
 from shared.report.studies import sort_records
@@ -149,6 +149,31 @@ def test_an_alpha_that_is_not_done_yet_takes_no_seed_from_the_others(
     [expected] = claim_sets({Path(r.name) / "r": r for r in whole}, whole)
     assert (alone.alpha, alone.verdicts) == (0.1, expected.verdicts)
     assert [one.alpha for one in others] == [0.2] * len(set(seeds) & set(SEEDS))
+
+
+def test_the_temperatures_are_those_of_every_alpha(sample: ModuleType) -> None:
+    """Of one that ran a further T the others lack it; where one began lower, T_low is the study's."""
+
+    def sets(further: float) -> list[ClaimSet]:
+        whole = model_records(sample, moved(2.0), (2.0, 3.0), SEEDS, (0.0, 0.1))
+        records = whole + model_records(sample, moved(2.0), (2.0, 3.0, further), SEEDS, (0.2,))
+        return claim_sets({Path(r.name) / "r": r for r in records}, records)
+
+    one, other = sets(64.0)
+    assert (one.alpha, other.alpha) == (0.1, 0.2)
+    assert one.verdicts[3].missing == ["(T 64 − T 2) of α 0.1 minus that of α 0"]
+    assert (one.verdicts[3].status, one.verdicts[4].status) == ("undecided", "undecided")
+    assert [one.alpha for one in sets(1.0)] == [0.2]  # the others have no student of T 1 to compare with
+
+
+def test_the_verdicts_of_a_data_set_stand_together(sample: ModuleType) -> None:
+    records = [
+        dataclasses.replace(r, name=f"{name}-{r.name}", data=dataclasses.replace(r.data, name=name))
+        for name in ("one", "two")
+        for r in model_records(sample, moved(2.0), (1.0, 3.0), SEEDS, (0.0, 0.05, 0.1))
+    ]
+    sets = claim_sets({Path(r.name) / "r": r for r in records}, records)
+    assert [(s.title[:3], s.alpha) for s in sets] == [("one", 0.05), ("one", 0.1), ("two", 0.05), ("two", 0.1)]
 
 
 @pytest.mark.parametrize("alphas", [(0.0,), (0.1,), (0.05, 0.1)])

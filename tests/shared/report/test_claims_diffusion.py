@@ -3,10 +3,12 @@
 # ruff: noqa: RUF001  # expected text is written as the reader sees it, with its Greek letters and minus signs
 
 import dataclasses
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from shared.report.claims import claim_sets
 from shared.report.claims.words import remarks
 from shared.report.design import Design
 from shared.results import Null, Result
@@ -106,6 +108,23 @@ def test_c3_judges_the_later_of_two_runs_and_the_first_of_two_choices(sample: Mo
     found = verdict([*records, *others], "C3")
     assert found.required[0].differences == pytest.approx([4.0, 4.0])
     assert "Of several choices of sets, the first is judged" in found.measure
+
+
+def test_every_alpha_is_judged_by_the_same_choice_of_sets(sample: ModuleType) -> None:
+    """Whatever the order of its own records."""
+    of = {a: eta_records(sample, systematic, SEEDS, alphas=(a,)) for a in (0.0, 0.1, 0.2)}
+    others = {
+        a: [
+            dataclasses.replace(
+                r, name=f"{r.name}-2", eta=[dataclasses.replace(e, members=["bag"], value=-e.value) for e in r.eta]
+            )
+            for r in records
+        ]
+        for a, records in of.items()
+    }
+    records = [*of[0.1], *others[0.1], *others[0.2], *of[0.2], *of[0.0], *others[0.0]]
+    sets = claim_sets({Path(r.name) / "r": r for r in records}, records)
+    assert [(s.alpha, s.verdicts[2].status) for s in sets] == [(0.1, "confirmed"), (0.2, "confirmed")]
 
 
 @pytest.mark.parametrize("changed", [0.1, 0.0])
