@@ -13,7 +13,6 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ __all__ = [
     "read_result",
     "read_results",
     "read_results_by_path",
+    "result_paths",
     "write_result",
 ]
 
@@ -220,7 +220,7 @@ def read_result(path: str | os.PathLike[str]) -> Result:
 
 
 def read_results(folder: str | os.PathLike[str]) -> list[Result]:
-    """Every record below `folder`, ordered by name; links to folders are followed, what is reached twice counts once.
+    """Every record below `folder`, ordered by name; links are followed, and what is reached twice counts once.
 
     Raises UserError where there is none or two share a name.
     """
@@ -231,7 +231,7 @@ def read_results_by_path(folder: str | os.PathLike[str]) -> dict[Path, Result]:
     """As `read_results`, with the path of each record."""
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: not a folder; name one that holds {FILE_NAME} files")
-    paths = sorted(_paths_below(folder))
+    paths = sorted(result_paths(folder))
     if not paths:
         raise UserError(f"{folder}: holds no {FILE_NAME}; run scripts/demo.sh, or name the folder of a study")
     results = {path: read_result(path) for path in paths}
@@ -243,17 +243,28 @@ def read_results_by_path(folder: str | os.PathLike[str]) -> dict[Path, Result]:
     return dict(sorted(results.items(), key=lambda item: item[1].name))
 
 
-def _paths_below(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def result_paths(folder: str | os.PathLike[str]) -> list[Path]:
+    """The file of every record below `folder`, links followed; each file once, by its path without links if it has one.
+
+    Empty where there is no such folder.
+    """
+    places, found = [os.fspath(folder)], []
     seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()  # a link in a circle, or a second way to the same records
-            continue
-        seen.add(real)
-        folders.sort(key=lambda name: (os.path.islink(os.path.join(place, name)), name))
-        if FILE_NAME in files:
-            yield Path(place, FILE_NAME)
+    for start in places:  # which grows: links to folders are followed after all that needs none
+        for place, folders, files in os.walk(start):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()  # a link in a circle, or a second way to the same records
+                continue
+            seen.add(real)
+            folders.sort()
+            places += [link for name in folders if os.path.islink(link := os.path.join(place, name))]
+            if FILE_NAME in files:
+                found.append(Path(place, FILE_NAME))
+    once: dict[str, Path] = {}
+    for path in sorted(found, key=os.path.islink):
+        once.setdefault(os.path.realpath(path), path)
+    return list(once.values())
 
 
 def finite(value: float, name: str) -> float:

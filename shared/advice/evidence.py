@@ -10,7 +10,7 @@ from shared.report.grouping import comparable_groups
 from shared.report.losses import LossStudy, loss_studies
 from shared.report.scores import Scores
 from shared.report.several import is_of_several
-from shared.results import FILE_NAME, Model, Result, read_results_by_path
+from shared.results import FILE_NAME, Model, Result, read_results_by_path, result_paths
 
 DEFAULT = "results"
 SAME = 0.005  # alphas closer than this are one: fairseq's eps of 0.1 is an alpha of 0.1 * V / (V - 1)
@@ -50,7 +50,7 @@ def read_evidence(folder: str | Path | None, task: str) -> Evidence | None:
     None where there is no such folder by default. Raises UserError for a given folder that is none or has no records.
     """
     if folder is None:
-        if next(Path(DEFAULT).rglob(FILE_NAME), None) is None:
+        if not result_paths(DEFAULT):
             return None
         folder = DEFAULT
     by_path = {path: r for path, r in read_results_by_path(folder).items() if r.task == task}

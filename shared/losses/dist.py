@@ -39,8 +39,9 @@ def dist_loss(
 
     Either way a vector without spread has rho 0; with eps = 0 it is NaN. Where b has none (every column of a batch of
     one row) rho has no gradient. Where a alone has none (a student's row of equal logits) its gradient by a is huge:
-    `b / eps` with "add", as in the authors' code, and `b / (eps max(|b|, eps))` with "clamp"; finite in fp32, too large
-    for fp16. Identical logits are at 0 with "clamp" and at `eps / (|a|^2 + eps)` a vector with "add".
+    `b / eps` with "add", as in the authors' code, and `b / (eps max(|b|, eps))` with "clamp". By the logits it
+    is then finite in fp32, but infinite in fp16 where rows and classes are few (4 rows of 10 classes). Identical logits
+    are at 0 with "clamp" and at `eps / (|a|^2 + eps)` a vector with "add".
 
     Args:
         student_logits, teacher_logits: [N, C], or [N, C, H, W], where every pixel is a row; any floating dtype, bf16
@@ -50,8 +51,8 @@ def dist_loss(
             numbers of rows may differ, and be 0. Every rank then returns the loss of that whole batch, and gradients
             that DDP averages are those of one process that holds it. Without such a group it changes nothing.
 
-    Returns a scalar; a zero connected to `student_logits` for N = 0. The gradient flows to the student only; but
-    for vectors without spread it is of the order of tau^2, which fp16 logits hold up to a tau of 200 or so.
+    Returns a scalar; a zero connected to `student_logits` for N = 0. The gradient flows to the student only; apart
+    from vectors without spread (above) it is of the order of tau^2, which fp16 logits hold up to a tau of 200 or so.
     Raises UserError for a tau that is not above 0, an eps below 0 or an unknown epsilon, ValueError for shapes that
     differ or are neither [N, C] nor [N, C, H, W].
     """

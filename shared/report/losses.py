@@ -20,6 +20,7 @@ from shared.report.grouping import (
 from shared.report.metrics import Key, metric_keys
 from shared.report.scores import Scores
 from shared.report.several import is_of_several
+from shared.report.several_sorting import same_test
 from shared.report.text import ALPHA, NO_BREAK, alpha_label, listing
 from shared.results import Data, Metric, Model, Result
 from shared.stats import mean_interval
@@ -57,7 +58,7 @@ class Column:
 class LossStudy:
     """One table: students of one data set, architecture and recipe; `plain` is the same network without a teacher.
 
-    `own` has the records of the teachers by SHA-256 of their weights.
+    `own` has the records of the teachers on this data, by SHA-256 of their weights.
     """
 
     group: Group
@@ -179,7 +180,8 @@ def _with_companions(
         and record.task == task
         and _same_data(record.data, data)
     ]
-    return LossStudy(Group([*group.items, *kd], group.variant, group.cautions), plain, dict(own))
+    here = {sha: [r for r in its if r.data.name == data.name and same_test(r.data, data)] for sha, its in own.items()}
+    return LossStudy(Group([*group.items, *kd], group.variant, group.cautions), plain, here)
 
 
 def _by_seed(records: Iterable[Result], key: Key) -> dict[int | None, tuple[str, float]]:

@@ -19,8 +19,9 @@ def loss_blocks(studies: Sequence[LossStudy]) -> list[Block]:
     told: set[str] = set()
     for study in studies:
         blocks.append(Heading(study.title))
-        blocks += [Caution(text) for text in study.cautions if text not in told]
-        told.update(study.cautions)
+        cautions = study.cautions
+        blocks += [Caution(text) for text in cautions if text not in told]
+        told.update(cautions)
         headline, *others = [key for key in study.keys if key.split == "test"] or study.keys
         blocks.append(Tables([loss_table(study, headline)]))
         if others:

@@ -117,10 +117,15 @@ class SeveralTeachers:
                 beside = [others[key] for key in ((teachers, seed), (teachers, None)) if key in others][:1]
                 wanted = 1
             if len(beside) == wanted:
-                gaps.append(value - sum(score for _, score in beside) / wanted)
+                gaps.append(_less(value, sum(score for _, score in beside) / wanted))
                 above.append(name)
                 below += [other for other, _ in beside]
         return Difference(tuple(gaps), tuple(dict.fromkeys([*above, *below]))) if gaps else None
+
+
+def _less(value: float, other: float) -> float:
+    """`value - other`, 0 where they are equal within rounding: the mean of equal scores need not be that score."""
+    return 0.0 if math.isclose(value, other) else value - other
 
 
 def _equal(values: Sequence[float]) -> bool:

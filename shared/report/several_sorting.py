@@ -22,7 +22,7 @@ from shared.report.several import (
     teachers_of,
 )
 from shared.report.text import NO_BREAK, count, listing
-from shared.results import Model, Result
+from shared.results import Data, Model, Result
 
 _STUDENTS = {"epl": EPL, "rpl": RPL, "dist": DIST}
 _WEIGHTS = ("alpha", "kd_weight", "hard_weight")
@@ -49,11 +49,16 @@ def _by_weights(records: Sequence[Result]) -> dict[str, list[Result]]:
         if record.kind != "model":
             continue
         its = own.setdefault(record.models[0].sha256, [])
-        known, facts = facts_of(its[0].data) if its else {}, facts_of(record.data)
-        test = [name for name in facts if name == "sizes.test" or name.startswith("sha256.")]
-        if all(known.get(name, facts[name]) == facts[name] for name in test):
+        if not its or same_test(its[0].data, record.data):
             its.append(record)
     return own
+
+
+def same_test(one: Data, other: Data) -> bool:
+    """Whether scores may be of the same test items: the size of the test split and the digests agree, where known."""
+    facts, others = facts_of(one), facts_of(other)
+    test = [name for name in facts if name == "sizes.test" or name.startswith("sha256.")]
+    return all(others.get(name, facts[name]) == facts[name] for name in test)
 
 
 def _kinds(teachers: Sequence[Model], own: Mapping[str, list[Result]]) -> frozenset[object]:

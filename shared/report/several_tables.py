@@ -85,7 +85,7 @@ def _legend(compared: dict[int, list[Gap]]) -> str:
     told = (
         f"Paired by replicate; mean {PLUS_MINUS} half-width of the {CONFIDENCE} interval. Below each, what it says of "
         f"the published order ({PUBLISHED_ORDER}): {SHOWN} where the whole interval agrees, {AGAINST} where none of it "
-        f"does, else {OPEN}. One replicate {UNTOLD}, and neither can equal ones, whose interval has no width."
+        f"does, else {OPEN}. One replicate {UNTOLD}, and neither can equal differences, whose interval has no width."
     )
     if any(gap.claim == EQUAL for found in compared.values() for gap in found):
         told += (

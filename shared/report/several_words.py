@@ -51,7 +51,7 @@ class Gap:
         """Shown where the whole interval is as published, contradicted where none of it is.
 
         That two methods are equally good is never shown: an interval with few replicates includes 0 too. Equal
-        replicates tell nothing: scores of a few hundred images are often the same in two.
+        differences tell nothing: over a few hundred images those of two replicates are often the same.
         """
         if self.found.half_width is None:
             return UNTOLD
@@ -127,7 +127,7 @@ def _equal_told(k: int, found: list[Gap]) -> list[str]:
         said = {
             OPEN: "which includes 0, as published",
             AGAINST: "which excludes 0, unlike what is published",
-            UNTOLD: f"and {_replicates(gap.found)} cannot tell whether they differ",
+            UNTOLD: f"and {_replicates(gap.found)} cannot tell whether the methods differ",
         }[gap.verdict]
         level = f"{gap.label} is {signed(gap.found.mean, 2)}{spread}"
         sentences.append(f"At k{NO_BREAK}={NO_BREAK}{k}, {level}, {said}.")
@@ -178,5 +178,5 @@ def _told(found: MeanInterval) -> str:
 
 
 def _replicates(found: MeanInterval) -> str:
-    """Those that give no interval: `one replicate`, `2 equal replicates`."""
-    return "one replicate" if found.n == 1 else f"{found.n}{NO_BREAK}equal replicates"
+    """Those that give no interval: `one replicate`, `2 equal differences`."""
+    return "one replicate" if found.n == 1 else f"{found.n}{NO_BREAK}equal differences"

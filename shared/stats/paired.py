@@ -20,7 +20,7 @@ def t_test(differences: Sequence[float]) -> float | None:
     hundred items are often the same in two seeds, which is no certainty. Raises ValueError for fewer than 2 differences
     or one that is not finite.
     """
-    values = _finite(differences, at_least=2)
+    values = _scaled(differences, at_least=2)
     if _equal(values):
         return None if values.any() else 1.0
     return t_tails(_standardized(values) * math.sqrt(len(values)), len(values) - 1)
@@ -33,7 +33,7 @@ def effect_size(differences: Sequence[float]) -> float | None:
     undefined: for equal differences, for one, and for two, whose mean / s has no expectation (J(1) = 0). Raises
     ValueError for no differences or one that is not finite.
     """
-    values = _finite(differences, at_least=1)
+    values = _scaled(differences, at_least=1)
     degrees = len(values) - 1
     if degrees < 2 or _equal(values):
         return None
@@ -49,7 +49,7 @@ def sign_flip_test(differences: Sequence[float], *, draws: int = 100_000, seed: 
     .25 for 3), otherwise of `draws` random ones, as (count + 1) / (draws + 1). A sum counts as equal within rounding.
     Raises ValueError for no differences or one that is not finite, and for no draws.
     """
-    values = _finite(differences, at_least=1)
+    values = _scaled(differences, at_least=1)
     threshold = abs(values.sum()) - _ROUNDING * np.abs(values).sum()
     if len(values) <= _EXACT:
         sums = np.zeros(1)
@@ -66,11 +66,13 @@ def sign_flip_test(differences: Sequence[float], *, draws: int = 100_000, seed: 
     return (count + 1) / (draws + 1)
 
 
-def _finite(differences: Sequence[float], at_least: int) -> NDArray[np.float64]:
+def _scaled(differences: Sequence[float], at_least: int) -> NDArray[np.float64]:
+    """The differences, in units of a power of 2 above all: no test depends on it, and no square overflows."""
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or len(values) < at_least or not np.isfinite(values).all():
         raise ValueError(f"want {at_least} or more differences, all finite, got {differences}")
-    return values
+    scaled: NDArray[np.float64] = np.ldexp(values, -np.frexp(np.abs(values).max())[1])
+    return scaled
 
 
 def _equal(values: NDArray[np.float64]) -> bool:

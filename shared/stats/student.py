@@ -23,8 +23,8 @@ class MeanInterval:
 def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
     """Student's t interval of the mean: `mean +- t(n - 1) * s / sqrt(n)`, s the sample standard deviation (n - 1).
 
-    It assumes independent values, near normal. No finite values overflow on the way; a half-width above the largest
-    float is inf. Raises ValueError for no values or a level outside (0, 1).
+    It assumes independent values, near normal. Values up to half the largest float do not overflow on the way; a
+    half-width above the largest float is inf. Raises ValueError for no values or a level outside (0, 1).
     """
     n = len(values)
     if n == 0:
@@ -32,7 +32,8 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
     mean = float(statistics.mean(values))  # exact; the sum alone may be above the largest float
     if n == 1:
         return MeanInterval(mean, None, 1)
-    standard_error = math.hypot(*(value - mean for value in values)) / math.sqrt(n * (n - 1))
+    root = math.sqrt(n * (n - 1))
+    standard_error = math.hypot(*((value - mean) / root for value in values))
     return MeanInterval(mean, t_quantile(0.5 + level / 2, n - 1) * standard_error, n)
 
 

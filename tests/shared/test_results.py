@@ -12,7 +12,16 @@ import pytest
 
 from shared import provenance
 from shared.errors import UserError
-from shared.results import Model, RunClock, finite, read_result, read_results, read_results_by_path, write_result
+from shared.results import (
+    Model,
+    RunClock,
+    finite,
+    read_result,
+    read_results,
+    read_results_by_path,
+    result_paths,
+    write_result,
+)
 
 
 def test_every_kind_survives_a_round_trip(sample: ModuleType, tmp_path: Path) -> None:
@@ -156,6 +165,23 @@ def test_linked_folders_are_read_and_each_record_once(sample: ModuleType, demo: 
     (demo / "circle").symlink_to(study)
     assert len(read_results(study)) == len(read_results(demo)) == len(sample.demo_records())
     assert {path.relative_to(study).parts[0] for path in read_results_by_path(study)} == {"first"}
+
+
+def test_a_record_reached_through_links_too_stands_by_its_path_without_them(sample: ModuleType, tmp_path: Path) -> None:
+    """A link to its folder and one to its file, which stand before it, and one to another study's file."""
+    one, other = sample.demo_records()[:2]
+    study = tmp_path / "study"
+    record = write_result(study / "b" / "deep", one)
+    far = write_result(tmp_path / "elsewhere", other)
+    for place in ("a", "linked"):
+        (study / place).mkdir()
+    (study / "a" / "latest").symlink_to(record.parent)
+    (study / "a" / "result.json").symlink_to(record)
+    (study / "linked" / "result.json").symlink_to(far)
+    found = read_results_by_path(study)
+    assert found == {record: one, study / "linked" / "result.json": other}
+    assert sorted(result_paths(study)) == sorted(found)
+    assert result_paths(tmp_path / "absent") == []
 
 
 def test_two_records_of_one_name_are_refused(sample: ModuleType, tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ def test_what_overflows_where_it_is_squared_or_added(size: float) -> None:
     assert opposite.half_width == pytest.approx(12.706205 * size)
 
 
+def test_many_of_the_largest_do_not_overflow_in_their_sum_of_squares() -> None:
+    """50 times -1, 1 in another unit: s = sqrt(100 / 99), so the standard error is 1 / sqrt(99); t(99) = 1.984217."""
+    interval = mean_interval([1.7e308, -1.7e308] * 50)
+    assert (interval.mean, interval.half_width) == (0.0, pytest.approx(1.984217 / math.sqrt(99) * 1.7e308, rel=1e-6))
+
+
 def test_one_value_has_no_interval() -> None:
     assert mean_interval([5.0]).half_width is None
 

@@ -52,6 +52,18 @@ def test_t_test_of_equal_differences() -> None:
     assert t_test([0.0, 0.0]) == 1.0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-300, 1e300, 1.7e308])
+def test_the_unit_of_the_differences_does_not_matter(unit: float) -> None:
+    for differences in ([0.99, 1.0, 0.98], [-1.0, 1.0, 0.5, -0.25], [1.0, 1.0, -1.0]):
+        scaled = [unit * value for value in differences]
+        assert t_test(scaled) == pytest.approx(t_test(differences), rel=1e-9)
+        assert effect_size(scaled) == pytest.approx(effect_size(differences), rel=1e-9)
+        assert sign_flip_test(scaled) == sign_flip_test(differences)
+    assert t_test([unit] * 3) is None
+    assert (t_test([0.0] * 3), effect_size([0.0] * 3), sign_flip_test([0.0] * 3)) == (1.0, None, 1.0)
+
+
 def test_sign_flips_of_darwins_maize() -> None:
     assert sign_flip_test(MAIZE) == 2 * 863 / 2**15
 

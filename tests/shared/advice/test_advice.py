@@ -169,6 +169,16 @@ def test_without_evidence_the_papers_numbers_speak(sample, task, students):
     assert (unknown.temperature, len(unknown.choices)) == (1.0, 2 * students)  # both alphas of the paper
 
 
+def test_evidence_behind_a_link_is_found_without_being_named(sample, tmp_path):
+    made = records(sample, {0.1: {2.0: BETTER}})
+    folder = sample.write_records(tmp_path / "elsewhere", made)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "study").symlink_to(folder)
+    found, named = (read_evidence(one, "image-classification") for one in (None, "results"))
+    assert found == named
+    assert len(found.records) == len(made)
+
+
 def test_evidence_of_another_task_or_other_data_is_told(sample, tmp_path):
     made = records(sample, {0.1: {2.0: BETTER}})
     folder = sample.write_records(tmp_path / "results", made)

@@ -223,6 +223,20 @@ def test_columns_of_equal_rows_have_a_huge_gradient_too(epsilon: Epsilon) -> Non
     assert float(gradient.abs().max()) > 1e5
 
 
+@pytest.mark.parametrize("epsilon", ["add", "clamp"])
+def test_that_gradient_is_finite_in_fp32_and_in_fp16_where_rows_and_classes_are_many(epsilon: Epsilon) -> None:
+    def largest(shape: tuple[int, int], dtype: torch.dtype) -> float:
+        student = torch.zeros(shape, dtype=dtype, requires_grad=True)
+        loss = dist_loss(student, pair(shape, dtype)[1], epsilon=epsilon)
+        return float(torch.autograd.grad(loss, student)[0].abs().max())
+
+    few, many = (4, 10), (128, 1000)
+    assert 65504 < largest(few, torch.float32) < float("inf")
+    assert largest(few, torch.float16) == float("inf")
+    assert 1 < largest(many, torch.float32) < 65504
+    assert 1 < largest(many, torch.float16) < 65504
+
+
 def test_the_intra_class_term_depends_on_the_batch() -> None:
     """Two halves' mean is not the whole batch's value; without the columns it is."""
     student, teacher = pair((8, 5))

@@ -5,6 +5,7 @@
 import dataclasses
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -214,6 +215,29 @@ def test_another_split_of_a_network_is_no_second_run(sample: ModuleType) -> None
         for r in records
     ]
     assert [one.cautions for one in loss_studies([*records, *more])] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "score"),
+    [
+        ({"name": "other-digits"}, "93.00"),
+        ({"sizes": {"test": 500}}, "93.00"),
+        ({"sha256": {"train-images": "c" * 64}}, "93.00"),
+        ({"sizes": {"train": 7, "test": 10000}, "sha256": {}, "label_noise": 0.2}, "20.00"),  # the same test images
+    ],
+)
+def test_a_teachers_own_score_is_on_the_students_test_images(
+    sample: ModuleType, changes: dict[str, Any], score: str
+) -> None:
+    """A later record of each teacher, at 20 %: another data set's or test part's says nothing here."""
+    records = study(sample, {"big": 93.0})
+    of = [record for record in records if record.name in ("big 1", "big 2", "big 3")]
+    data = dataclasses.replace(sample.FASHION, **changes)
+    more = [sample.model_record(f"{r.name} later", r.models[0], sample.image_metrics(20.0), data=data) for r in of]
+    [found] = loss_studies([*records, *more])
+    [row] = tables([*records, *more])[0].rows
+    assert plain(row[1].text) == f"{score} ± 0.00"
+    assert len(found.cautions) == (0 if score == "93.00" else 3)
 
 
 def test_only_the_students_own_architecture_stands_beside_it(sample: ModuleType) -> None:

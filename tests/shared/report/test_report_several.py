@@ -108,26 +108,39 @@ def test_one_replicate_shows_nothing(sample: ModuleType) -> None:
         "teacher (logits) +7.00 (one replicate); EPL − test-time ensemble (logits) +1.00 (one replicate); RPL − "
         "test-time ensemble (logits) +1.00 (one replicate)."
     )
-    assert equal_told == "At k = 3, RPL − EPL is 0.00, and one replicate cannot tell whether they differ."
+    assert equal_told == "At k = 3, RPL − EPL is 0.00, and one replicate cannot tell whether the methods differ."
 
 
-def test_equal_replicates_show_nothing_and_have_no_interval(sample: ModuleType) -> None:
+def test_equal_differences_show_nothing_and_have_no_interval(sample: ModuleType) -> None:
     """EPL at the ensemble, RPL 0.1 below it in both: 87.9 - 88 is -0.1 within rounding."""
     found = one_study(study(sample, {"epl": [0.0, 0.0], "rpl": [-0.1, -0.1]}, ks=(3,)))
-    assert column(table(found, 1), "EPL − test-time ensemble (logits)") == ["0.00\n2 equal replicates: cannot tell"]
-    assert column(table(found, 1), "RPL − EPL") == ["−0.10\n2 equal replicates: cannot tell"]
+    assert column(table(found, 1), "EPL − test-time ensemble (logits)") == ["0.00\n2 equal differences: cannot tell"]
+    assert column(table(found, 1), "RPL − EPL") == ["−0.10\n2 equal differences: cannot tell"]
     assert column(table(found, 1), "the published order") == ["cannot tell"]
-    assert "neither can equal ones" in table(found, 1).note
+    assert "neither can equal differences" in table(found, 1).note
     _, order_told, equal_told, _ = (text.replace("\xa0", " ") for text in several_headline(found))
     assert order_told == (
         "At k = 3 the published order (one teacher < ensemble ≤ EPL, RPL) cannot be told: EPL − test-time ensemble "
-        "(logits) 0.00 (2 equal replicates); RPL − test-time ensemble (logits) −0.10 (2 equal replicates). Shown: "
+        "(logits) 0.00 (2 equal differences); RPL − test-time ensemble (logits) −0.10 (2 equal differences). Shown: "
         "test-time ensemble − single teacher (logits) +6.50 (95 % t interval +0.15 to +12.85, n = 2)."
     )
-    assert equal_told == "At k = 3, RPL − EPL is −0.10, and 2 equal replicates cannot tell whether they differ."
+    assert equal_told == "At k = 3, RPL − EPL is −0.10, and 2 equal differences cannot tell whether the methods differ."
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
+def test_equal_scores_are_equal_in_their_mean_too(sample: ModuleType) -> None:
+    """337 of 360 images right, of which the mean of three is 1.4e-14 above: no difference is so small."""
+    top1 = 100 * 337 / 360
+    assert sum([top1] * 3) / 3 != top1
+    records = study(sample, {"epl": [0.0] * 3, "rpl": [0.0] * 3}, ks=(3,))
+    scores = {"0": top1, "1": 98.0, "2": 98.5}  # by replicate
+    records = [dataclasses.replace(r, metrics=metrics(scores[r.name.split()[1][0]])) for r in records]
+    found = one_study(records)
+    gap = found.difference(Method(ENSEMBLE, 3, "logits"), SOLO)
+    assert gap is not None
+    assert gap.values == (0.0, 0.0, 0.0)
+    assert {gap.remark.replace("\xa0", " ") for gap in gaps(found, 3)} == {"3 equal differences: cannot tell"}
+
+
 @pytest.mark.parametrize("top1", [1e300, 1.7e308])
 def test_scores_beyond_reason_are_told(sample: ModuleType, tmp_path: Path, top1: float) -> None:
     records = study(sample, USUAL)

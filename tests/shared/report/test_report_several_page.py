@@ -109,7 +109,7 @@ def test_the_score_table_says_which_epoch_and_adds_the_best(sample: ModuleType) 
     assert "whose labels are noisy too" in scores.note
     assert len(found.observed(SOLO, BEST)) == 9
     told = [text.replace("\xa0", " ") for text in several_headline(found)]
-    assert "noisy as they are, one teacher has 87.00 %: +5.00 (9 equal replicates)" in told[-1]
+    assert "noisy as they are, one teacher has 87.00 %: +5.00 (9 equal differences)" in told[-1]
     assert "Mean top-1 on the test set, last epoch: " in told[0]
     clean = [dataclasses.replace(r, data=dataclasses.replace(r.data, label_noise=None)) for r in trained(records, 5.0)]
     assert "noisy" not in " ".join([*several_headline(one_study(clean)), table(one_study(clean), 0).note])
