@@ -103,7 +103,7 @@ def item_of(record: Result, teachers: Mapping[str, Model]) -> Item | None:
 
 
 def _doubts(record: Result, known: _Known) -> list[str]:
-    """What does not fit between a record and its teacher's or students', or between an index's two students."""
+    """What does not fit between a student's record and the teacher's or its own, or between an index's two students."""
     doubts = []
     if (card := record.teacher) is not None:
         own = known.teachers.get(card.sha256)
@@ -118,8 +118,8 @@ def _doubts(record: Result, known: _Known) -> list[str]:
                 f"{alpha_label(own.alpha)}, which is used here."
             )
         doubts += [
-            f"its student of {temperature_label(model.temperature)} (sha256 {model.sha256[:12]}) is not the one whose "
-            "scores are here: it was trained again, or this was measured at another checkpoint."
+            f"its student of {temperature_label(model.temperature)} (sha256 {model.sha256[:12]}) is not the one that "
+            "its record here names: it was trained again, or this was measured at another checkpoint."
             for model in record.models
             if known.is_another(model, card)
         ]
@@ -184,11 +184,15 @@ def split_by(group: Group, what: str, settings: Callable[[Item], Settings]) -> l
 
 @dataclass
 class _Part:
-    """Records that read the same data, by their places in the group: what they say of it, and their networks."""
+    """Records that read the same data, by their places in the group: what they say of it, and their networks.
+
+    `undecided` where it would fit several others.
+    """
 
     places: list[int] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     networks: set[str] = field(default_factory=set)
+    undecided: bool = False
 
     def clashes(self, facts: Settings) -> set[str]:
         return {name for name in facts if self.facts.get(name, facts[name]) != facts[name]}
@@ -197,20 +201,23 @@ class _Part:
 def split_by_data(group: Group) -> list[Group]:
     """Records whose data of one name have different sizes or digests are kept apart; fields only one names agree.
 
-    A record that would fit several parts, as one without digests does, goes where its networks are, or stays alone.
+    A record that would fit several parts, as one without digests does, goes where most of its networks are; all those
+    whose networks are nowhere else stand together.
     """
     parts: list[_Part] = []
     differing: set[str] = set()
-    order = sorted(range(len(group.items)), key=lambda i: not group.items[i].record.data.sha256)
-    for place in order:  # those that name digests first
+    order = sorted(range(len(group.items)), key=lambda i: -len(facts_of(group.items[i].record.data)))
+    for place in order:  # those that say most first
         record = group.items[place].record
         facts, networks = facts_of(record.data), _networks(record)
         clashes = [part.clashes(facts) for part in parts]
         differing |= set().union(*clashes)
         fitting = [part for part, clash in zip(parts, clashes, strict=True) if not clash]
-        if len(fitting) > 1:
-            fitting = [part for part in fitting if part.networks & networks]
-        home = fitting[0] if fitting else _Part()
+        several = len(fitting) > 1
+        if several:
+            fitting.sort(key=lambda part: -len(part.networks & networks))
+            fitting = [part for part in fitting if part.networks & networks or part.undecided]
+        home = fitting[0] if fitting else _Part(undecided=several)
         if not fitting:
             parts.append(home)
         home.places.append(place)

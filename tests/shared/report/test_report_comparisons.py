@@ -162,6 +162,54 @@ def test_a_record_without_digests_stays_with_its_networks_or_alone(sample: Modul
     assert [len(group.items) for group in groups] == [4, 4, 1]
 
 
+def test_records_without_digests_and_of_other_networks_share_a_table(sample: ModuleType) -> None:
+    """Seeds 3 to 5 say nothing of the data that seeds 1 and 2 read differently."""
+    data = {1: sample.FASHION, 2: dataclasses.replace(sample.FASHION, sha256={"train-images": "00" * 32})}
+    silent = dataclasses.replace(sample.FASHION, sha256={})
+    of_all = study(sample, {0.0: [1, 2, 3, 4, 5], 0.1: [1, 2, 3, 4, 5]})
+    records = [dataclasses.replace(r, data=data.get(r.models[0].seed, silent)) for r in of_all]
+    groups = comparable_groups(records, "model").groups
+    assert [sorted({i.teacher.seed for i in group.items}) for group in groups] == [[1], [2], [3, 4, 5]]
+    assert {i.teacher.alpha for i in groups[2].items} == {0.0, 0.1}
+
+
+def test_a_record_without_digests_goes_where_most_of_its_networks_are(sample: ModuleType) -> None:
+    """One teacher taught students on two versions of the data; the second's were measured."""
+    teacher = sample.teacher(0.1, 1)
+    other = dataclasses.replace(sample.FASHION, sha256={"train-images": "00" * 32})
+    silent = dataclasses.replace(sample.FASHION, sha256={})
+    records = [sample.model_record("teacher", teacher, sample.image_metrics(91.0))]
+    for data, seed in ((sample.FASHION, 1), (other, 2)):
+        for t in (1.0, 3.0):
+            made = sample.model_record(f"s{seed}-{t:g}", sample.student(teacher, t, seed), {}, teacher)
+            records.append(dataclasses.replace(made, data=data, metrics=sample.image_metrics(90.0 - t)))
+    index = sample.diffusion_record("eta", teacher, {})
+    index = dataclasses.replace(index, data=silent, models=[sample.student(teacher, t, 2) for t in (1.0, 3.0)])
+    groups = comparable_groups([*records, index], "model", "diffusion").groups
+    assert [[i.record.name for i in group.items] for group in groups] == [
+        ["teacher", "s1-1", "s1-3"],
+        ["s2-1", "s2-3", "eta"],
+    ]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_record_that_names_less_of_its_data_goes_where_its_networks_are(sample: ModuleType, *, reverse: bool) -> None:
+    """Seeds 1 and 2 trained on other images; their evaluations name the test images alone, which are the same."""
+    records = []
+    for r in study(sample, {0.1: [1, 2]}):
+        of_test = {"test-images": "cc" * 32}
+        whole = of_test | {"train-images": f"{r.models[0].seed}" * 64}
+        short = dataclasses.replace(r, name=f"again-{r.name}", metrics={"test/ece": Metric(3.0, "%", 10_000)})
+        records += [
+            dataclasses.replace(one, data=dataclasses.replace(r.data, sha256=sha))
+            for one, sha in ((r, whole), (short, of_test))
+        ]
+    records.sort(key=lambda r: r.name, reverse=reverse)
+    groups = comparable_groups(records, "model").groups
+    assert [len(group.items) for group in groups] == [6, 6]
+    assert [len({i.teacher.seed for i in group.items}) for group in groups] == [1, 1]
+
+
 @pytest.mark.parametrize("kind", ["clusters", "diffusion"])
 def test_what_was_measured_of_another_student_than_was_scored_is_flagged(sample: ModuleType, kind: str) -> None:
     records = study(sample, {0.1: [1]})
@@ -172,7 +220,7 @@ def test_what_was_measured_of_another_student_than_was_scored_is_flagged(sample:
     again = [dataclasses.replace(base.models[0], sha256="f" * 64), *base.models[1:]]
     assert comparable_groups([*records, base], kind).cautions == []
     [(_, text)] = comparable_groups([*records, dataclasses.replace(base, models=again)], kind).cautions
-    assert "T\xa0=\xa01 (sha256 ffffffffffff) is not the one whose scores are here" in text
+    assert "T\xa0=\xa01 (sha256 ffffffffffff) is not the one that its record here names" in text
     without = [r for r in records if r.models[0].temperature != 1.0]
     assert comparable_groups([*without, dataclasses.replace(base, models=again)], kind).cautions == []
 
